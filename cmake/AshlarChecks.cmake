@@ -1,0 +1,41 @@
+# Tests of the tree itself: who includes whom, headers that compile alone, and an install that another
+# project can use. The sanitizers' builds leave them out; they would find nothing new there.
+if(NOT ASHLAR_TESTS OR ASHLAR_SANITIZE)
+  return()
+endif()
+
+find_package(Python3 COMPONENTS Interpreter REQUIRED)
+add_test(NAME layering COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/layering)
+add_test(NAME layering_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/layering --self-test)
+set_tests_properties(layering layering_control PROPERTIES LABELS tree TIMEOUT 60)
+
+# Each header is compiled alone, twice included: it needs nothing before it and has its guard.
+set(patterns impls/*.hpp)
+if(ASHLAR_HARNESS)
+  list(APPEND patterns harness/*.hpp baselines/*.hpp suites/*.hpp)
+endif()
+file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${patterns})
+set(sources)
+foreach(header IN LISTS headers)
+  set(source ${PROJECT_BINARY_DIR}/headers/${header}.cpp)
+  file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${header}\"\n#include \"${header}\"\n" @ONLY)
+  list(APPEND sources ${source})
+endforeach()
+add_library(ashlar_headers OBJECT ${sources})
+# The libraries give the include folders of what their headers use.
+foreach(folder impls baselines harness suites)
+  if(folder STREQUAL "impls" OR ASHLAR_HARNESS)
+    ashlar_libraries_below(${PROJECT_SOURCE_DIR}/${folder} libraries)
+    target_link_libraries(ashlar_headers PRIVATE ${libraries})
+  endif()
+endforeach()
+target_link_libraries(ashlar_headers PRIVATE ashlar_options $<TARGET_NAME_IF_EXISTS:Boost::program_options>)
+target_compile_options(ashlar_headers PRIVATE -O0)
+
+# Installs into an empty folder, and builds and runs cmake/consumer against that alone.
+add_test(NAME install_and_consume
+  COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -DGENERATOR=${CMAKE_GENERATOR}
+          -DCOMPILER=${CMAKE_CXX_COMPILER} -DSOURCE=${PROJECT_SOURCE_DIR}
+          -DPROGRAM=$<TARGET_NAME_IF_EXISTS:ashlar>
+          -P ${CMAKE_CURRENT_LIST_DIR}/consumer/test.cmake)
+set_tests_properties(install_and_consume PROPERTIES LABELS "tree;slow" TIMEOUT 300 COST 100)

@@ -1,0 +1,53 @@
+# Compile options shared by every target: one base instruction set for every tier (the naive one too),
+# warnings as errors, and the sanitizers of the presets.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+find_program(ASHLAR_CCACHE ccache)
+if(ASHLAR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${ASHLAR_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${ASHLAR_CCACHE})
+endif()
+
+# x86-64-v3 with AES and PCLMUL is what Highway calls AVX2; faster instruction sets are chosen at run time.
+add_library(ashlar_isa INTERFACE)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(ashlar_isa INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-march=x86-64-v3;-maes;-mpclmul>)
+endif()
+
+add_library(ashlar_options INTERFACE)
+target_link_libraries(ashlar_options INTERFACE ashlar_isa)
+target_compile_options(ashlar_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Woverloaded-virtual>
+  # Designated initialisers leave fields to their defaults on purpose.
+  $<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-field-initializers>)
+if(ASHLAR_WERROR)
+  target_compile_options(ashlar_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+target_include_directories(ashlar_options INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+if(ASHLAR_SANITIZE)
+  # Everything in the build is instrumented, so that no frame is missing from a report.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ASHLAR_SANITIZE}>
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer>
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>)
+  add_link_options(-fsanitize=${ASHLAR_SANITIZE})
+endif()
+
+# ashlar_library(NAME FOLDER_ALIAS SOURCES ... [LIBS ...] [PRIVATE_LIBS ...]): one target per folder.
+function(ashlar_library name)
+  cmake_parse_arguments(A "" "ALIAS" "SOURCES;LIBS;PRIVATE_LIBS" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  if(A_ALIAS)
+    add_library(ashlar::${A_ALIAS} ALIAS ${name})
+  endif()
+  target_link_libraries(${name} PUBLIC ${A_LIBS} PRIVATE $<BUILD_INTERFACE:ashlar_options> ${A_PRIVATE_LIBS})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_compile_features(${name} PUBLIC cxx_std_20)
+endfunction()

@@ -1,0 +1,40 @@
+#include "impls/core/simd.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace ashlar::core {
+namespace {
+
+TEST_CASE("names of instruction sets read back", "[simd]") {
+  for (const Isa isa : {Isa::avx2, Isa::avx512, Isa::avx512_bf16}) {
+    CHECK(isa_from_name(name_of(isa)) == isa);
+  }
+  CHECK_FALSE(isa_from_name("avx9"));
+}
+
+TEST_CASE("a limit lowers what may be used, for its scope", "[simd]") {
+  const Isa before = usable_isa();
+  CHECK(before <= hardware_isa());
+  CHECK(may_use(Isa::avx2));
+  {
+    const ScopedIsaLimit limit(Isa::avx2);
+    CHECK(usable_isa() == Isa::avx2);
+    CHECK_FALSE(may_use(Isa::avx512));
+#if defined(__x86_64__)
+    CHECK(highway_target() == "AVX2");
+#endif
+    {
+      const ScopedIsaLimit higher(Isa::avx512_bf16);
+      CHECK(usable_isa() == before);
+    }
+    CHECK(usable_isa() == Isa::avx2);
+  }
+  CHECK(usable_isa() == before);
+  CHECK_FALSE(highway_target().empty());
+#if defined(__x86_64__)
+  CHECK((highway_target() == "AVX2") == (before == Isa::avx2));
+#endif
+}
+
+}  // namespace
+}  // namespace ashlar::core
