@@ -1,0 +1,42 @@
+#pragma once
+// FlashAttention-2's forward pass on tensor cores of compute capability 8.0 and later (mma.sync):
+// Dao, arXiv 2307.08691, Algorithm 1 and sections 3.2 and 3.3. Head sizes 64 and 128, f16 and bf16,
+// sums in float. No CUDA types, so that every build reads this header; without CUDA cuda_built() is
+// false and the rest says so.
+#include <optional>
+#include <string>
+
+#include "impls/core/cuda/device.hpp"
+#include "impls/flashattention2/attention.hpp"
+#include "impls/flashattention2/cuda_problem.hpp"
+
+namespace ashlar::flashattention2 {
+
+bool cuda_built();
+const core::cuda::DeviceStatus& cuda_device();
+
+/// Why this binary on this machine cannot compute the problem: "not built", "no device: ...", or a
+/// shape, type or stride that the kernel lacks. Nothing when it can. Host or device pointers.
+std::optional<std::string> cuda_unsupported(const ForwardParams& params);
+
+/// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. All
+/// pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
+/// std::invalid_argument for what cuda_unsupported() names, std::runtime_error when the launch
+/// fails.
+void cuda_forward(const ForwardParams& device, void* stream);
+
+/// A problem on the GPU and the kernel that solves it; copies happen outside execute().
+class CudaForward {
+ public:
+  explicit CudaForward(const ForwardParams& host) : problem_(host) {}
+
+  void poison() { problem_.poison(); }
+  void execute(void* stream) { cuda_forward(problem_.params(), stream); }
+  void fetch() { problem_.fetch(); }
+  const CudaProblem& problem() const { return problem_; }
+
+ private:
+  CudaProblem problem_;
+};
+
+}  // namespace ashlar::flashattention2

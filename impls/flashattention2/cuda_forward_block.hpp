@@ -1,0 +1,363 @@
+#pragma once
+// The work of one thread block of the forward pass: Algorithm 1 of Dao, "FlashAttention-2", arXiv
+// 2307.08691, for one row block, column blocks from the last to the first.
+//
+// `Machine` supplies the instructions: on a GPU DeviceMachine (cuda_forward_kernel.cuh), in the
+// tests a model that runs all 128 threads of this very code on a CPU. Every thread calls run().
+// Shared addresses are byte offsets from the start of the block's shared memory.
+//
+//   int thread(), GridIndex block()         0 .. 127, and the block's place in the grid
+//   T* opaque(T*)                           the same pointer, its origin forgotten
+//   copy_async(int to, const void*, bool)   16 bytes global -> shared; zeros when false
+//   wait_for_copies()                       for all copies of this thread
+//   barrier(), warp_barrier()
+//   Fragment load_matrices(int from)        ldmatrix.x4; also load_matrices_transposed
+//   multiply_add(float (&c)[4], a, b0, b1)  mma.m16n8k16 on words of two 16-bit elements
+//   float shuffle_xor(float, int), exp2(float), log(float)
+//   uint32 pack(float low, float high)      rounded to 16 bits each
+//   load_sums, store_sums, store_pair       plain shared accesses of 16, 16 and 4 bytes
+//   load_chunk, store_chunk                 16 bytes shared -> register -> global
+#include <cmath>
+#include <cstdint>
+
+#include "impls/flashattention2/cuda_forward_math.hpp"
+
+namespace ashlar::flashattention2::kernel {
+
+struct alignas(16) Fragment {
+  std::uint32_t word[4];
+};
+
+struct alignas(16) ThreadSums {
+  float row[4];
+};
+
+template <class Config, class Machine>
+class ForwardBlock {
+ public:
+  ASHLAR_KERNEL_CODE ForwardBlock(Machine& machine, const ForwardArguments& arguments)
+      : machine_(machine), arguments_(arguments) {}
+
+  ASHLAR_KERNEL_CODE void run() {
+    ASHLAR_UNROLL
+    for (int r = 0; r < kThreadRows; ++r) maximum_[r] = -INFINITY;
+    keep_sums(ThreadSums{});
+    ASHLAR_UNROLL
+    for (int m = 0; m < 2; ++m) {
+      ASHLAR_UNROLL
+      for (int n = 0; n < kOutTiles; ++n) {
+        ASHLAR_UNROLL
+        for (int i = 0; i < 4; ++i) out_[m][n][i] = 0;
+      }
+    }
+    const BlockPlace place = block_place<Config>(arguments_, machine_.block());
+    const BlockRange range =
+        block_range<Config>(place.row_begin, arguments_.seqlen_q, arguments_.seqlen_k);
+    if (range.end > 0) {
+      const Strides& q = arguments_.q_strides;
+      load_tile<Config::kRows, true>(
+          Config::kQueryOffset,
+          arguments_.q + place.batch * q.batch + place.head * q.head + place.row_begin * q.row,
+          q.row, arguments_.seqlen_q - place.row_begin);
+      load_keys<true>(range.end - 1);
+      for (int block = range.end - 1; block >= 0; --block) visit(block, range.unmasked);
+    }
+    finish();
+  }
+
+ private:
+  static constexpr int kThreadRows = 4;  // rows lane/4 + {0, 8, 16, 24} of a warp
+  static constexpr int kScoreTiles = Config::kColumns / 8;  // n8 tiles of S
+  static constexpr int kOutTiles = Config::kHeadDim / 8;    // n8 tiles of O
+  static constexpr int kSumsBytes = static_cast<int>(sizeof(ThreadSums));
+  using Scores = float[2][kScoreTiles][4];
+  using Weights = Fragment[2][kScoreTiles / 2];  // P in 16 bits, as A fragments
+
+  static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
+  static constexpr int kRowsPerPass = Config::kThreads / kRowChunks;
+
+  /// Copies `Rows` rows from `from` on. With Bounded, which is for tiles that may stick out of the
+  /// tensor, rows beyond `rows` become zeros. The pointer is opaque so that its eight values are
+  /// not kept in registers for the next block.
+  template <int Rows, bool Bounded>
+  ASHLAR_KERNEL_CODE void load_tile(int to, const std::uint16_t* from, std::int64_t row_stride,
+                                    int rows) {
+    const int thread = machine_.thread();
+    const int first = thread / kRowChunks;
+    const int chunk = thread % kRowChunks;
+    const int shared = to + swizzled_offset<Rows>(first, chunk);
+    const std::uint16_t* source = from + first * row_stride + chunk * kChunkElements;
+    ASHLAR_UNROLL
+    for (int pass = 0; pass < Rows / kRowsPerPass; ++pass) {
+      machine_.copy_async(shared + pass * kRowsPerPass * kPanelRowBytes, source,
+                          !Bounded || first + pass * kRowsPerPass < rows);
+      source = machine_.opaque(source + kRowsPerPass * row_stride);
+    }
+  }
+
+  /// A block of K or V. Rows of V beyond the end must be zeros: their weights are 0, but 0 * NaN is
+  /// NaN.
+  template <bool Bounded>
+  ASHLAR_KERNEL_CODE void load_columns(int to, const std::uint16_t* tensor, const Strides& s,
+                                       int block) {
+    const GridIndex index = machine_.block();
+    const int column = block * Config::kColumns;
+    load_tile<Config::kColumns, Bounded>(
+        to, tensor + index.z * s.batch + index.y * s.head + column * s.row, s.row,
+        arguments_.seqlen_k - column);
+  }
+
+  template <bool Bounded>
+  ASHLAR_KERNEL_CODE void load_keys(int block) {
+    load_columns<Bounded>(Config::kKeyOffset, arguments_.k, arguments_.k_strides, block);
+  }
+
+  template <bool Bounded>
+  ASHLAR_KERNEL_CODE void load_values(int block) {
+    load_columns<Bounded>(Config::kValueOffset, arguments_.v, arguments_.v_strides, block);
+  }
+
+  /// One column block. K of this block is on its way when it begins. V arrives behind Q K^T, and K
+  /// of the next block behind the softmax and P V, so one buffer of each is enough. Blocks without
+  /// hidden columns branch around the mask: with two copies of this code, one without mask, the
+  /// compiler ran out of registers.
+  ASHLAR_KERNEL_CODE void visit(int block, int unmasked) {
+    machine_.wait_for_copies();
+    machine_.barrier();  // K is there for all, and all have finished with V
+    if (block >= unmasked) {
+      load_values<true>(block);
+    } else {
+      load_values<false>(block);
+    }
+    Scores scores;
+    multiply_keys(scores);
+    machine_.wait_for_copies();
+    machine_.barrier();  // V is there for all, and all have finished with K
+    if (block > 0) load_keys<false>(block - 1);
+    if (block >= unmasked) mask(scores, block);
+    Weights weights;
+    soften(scores, weights);
+    multiply_values(weights);
+  }
+
+  /// S = Q K^T, unscaled.
+  ASHLAR_KERNEL_CODE void multiply_keys(Scores& scores) {
+    const int thread = machine_.thread();
+    const int lane = thread % kWarpSize;
+    ASHLAR_UNROLL
+    for (int m = 0; m < 2; ++m) {
+      ASHLAR_UNROLL
+      for (int n = 0; n < kScoreTiles; ++n) {
+        ASHLAR_UNROLL
+        for (int i = 0; i < 4; ++i) scores[m][n][i] = 0;
+      }
+    }
+    const LaneRow query_row = lane_row_major(lane);
+    const LaneRow key_row = lane_row_minor(lane);
+    const int query_lane =
+        Config::kQueryOffset +
+        swizzled_offset<Config::kRows>(thread / kWarpSize * Config::kRowsPerWarp + query_row.row,
+                                       query_row.chunk);
+    const int key_lane =
+        Config::kKeyOffset + swizzled_offset<Config::kColumns>(key_row.row, key_row.chunk);
+    ASHLAR_UNROLL
+    for (int k = 0; k < Config::kHeadDim / 16; ++k) {
+      Fragment a[2];
+      ASHLAR_UNROLL
+      for (int m = 0; m < 2; ++m) {
+        a[m] = machine_.load_matrices(fragment_offset<Config::kRows>(query_lane, 16 * m, k));
+      }
+      ASHLAR_UNROLL
+      for (int n = 0; n < kScoreTiles; n += 2) {
+        const Fragment b =
+            machine_.load_matrices(fragment_offset<Config::kColumns>(key_lane, 8 * n, k));
+        ASHLAR_UNROLL
+        for (int m = 0; m < 2; ++m) {
+          machine_.multiply_add(scores[m][n], a[m], b.word[0], b.word[1]);
+          machine_.multiply_add(scores[m][n + 1], a[m], b.word[2], b.word[3]);
+        }
+      }
+    }
+  }
+
+  /// This thread's share of the row sums l. While the products of head size 128 run, every register
+  /// is taken, so there they wait in shared memory.
+  ASHLAR_KERNEL_CODE ThreadSums sums() {
+    if constexpr (Config::kSumsInShared) {
+      return machine_.load_sums(Config::kSumsOffset + machine_.thread() * kSumsBytes);
+    }
+    return sums_;
+  }
+  ASHLAR_KERNEL_CODE void keep_sums(const ThreadSums& sums) {
+    if constexpr (Config::kSumsInShared) {
+      machine_.store_sums(Config::kSumsOffset + machine_.thread() * kSumsBytes, sums);
+    } else {
+      sums_ = sums;
+    }
+  }
+
+  /// The row of a thread row, from the start of the row block.
+  static ASHLAR_KERNEL_CODE int row_of(int thread, int thread_row) {
+    return thread / kWarpSize * Config::kRowsPerWarp + 8 * thread_row + thread % kWarpSize / 4;
+  }
+
+  ASHLAR_KERNEL_CODE void mask(Scores& scores, int block) const {
+    const int row_begin = block_place<Config>(arguments_, machine_.block()).row_begin;
+    const int thread = machine_.thread();
+    const int lane = thread % kWarpSize;
+    ASHLAR_UNROLL
+    for (int r = 0; r < kThreadRows; ++r) {
+      const int visible =
+          visible_columns<Config::kCausal>(row_begin + row_of(thread, r), arguments_.seqlen_q,
+                                           arguments_.seqlen_k) -
+          block * Config::kColumns - accumulator_column(lane, 0);
+      ASHLAR_UNROLL
+      for (int n = 0; n < kScoreTiles; ++n) {
+        ASHLAR_UNROLL
+        for (int i = 0; i < 2; ++i) {
+          if (8 * n + i >= visible) scores[r / 2][n][2 * (r % 2) + i] = -INFINITY;
+        }
+      }
+    }
+  }
+
+  /// Takes the scores of one row into its running maximum, and scales what was summed under the old
+  /// one. Returns what to subtract from scaled scores.
+  ASHLAR_KERNEL_CODE float raise_maximum(const Scores& scores, int r, float& sum) {
+    const int i = 2 * (r % 2);
+    float maximum = maximum_[r];
+    ASHLAR_UNROLL
+    for (int n = 0; n < kScoreTiles; ++n) {
+      maximum = fmaxf(maximum, fmaxf(scores[r / 2][n][i], scores[r / 2][n][i + 1]));
+    }
+    maximum = fmaxf(maximum, machine_.shuffle_xor(maximum, 1));
+    maximum = fmaxf(maximum, machine_.shuffle_xor(maximum, 2));
+    const float shift = guarded_maximum(maximum) * arguments_.scale_log2;
+    const float shrink = machine_.exp2(fmaf(maximum_[r], arguments_.scale_log2, -shift));
+    maximum_[r] = maximum;
+    sum *= shrink;
+    ASHLAR_UNROLL
+    for (int n = 0; n < kOutTiles; ++n) {
+      out_[r / 2][n][i] *= shrink;
+      out_[r / 2][n][i + 1] *= shrink;
+    }
+    return shift;
+  }
+
+  ASHLAR_KERNEL_CODE std::uint32_t soften_pair(const float* scores, float shift, float& sum) {
+    const float low = machine_.exp2(fmaf(scores[0], arguments_.scale_log2, -shift));
+    const float high = machine_.exp2(fmaf(scores[1], arguments_.scale_log2, -shift));
+    sum += low;
+    sum += high;
+    return machine_.pack(low, high);
+  }
+
+  /// The online softmax: P = exp(s - m). Two neighbouring n8 accumulators of S, packed, are the A
+  /// fragment of one k16 step. Sums stay partial per thread until finish(); only maxima are shared
+  /// by the four lanes of a row.
+  ASHLAR_KERNEL_CODE void soften(const Scores& scores, Weights& weights) {
+    ThreadSums sums = this->sums();
+    ASHLAR_UNROLL
+    for (int m = 0; m < 2; ++m) {
+      const float shift[2] = {raise_maximum(scores, 2 * m, sums.row[2 * m]),
+                              raise_maximum(scores, 2 * m + 1, sums.row[2 * m + 1])};
+      ASHLAR_UNROLL
+      for (int n = 0; n < kScoreTiles; ++n) {
+        ASHLAR_UNROLL
+        for (int half = 0; half < 2; ++half) {
+          weights[m][n / 2].word[2 * (n % 2) + half] =
+              soften_pair(&scores[m][n][2 * half], shift[half], sums.row[2 * m + half]);
+        }
+      }
+    }
+    keep_sums(sums);
+  }
+
+  /// O += P V, with P as it came out of the softmax: it never leaves the registers.
+  ASHLAR_KERNEL_CODE void multiply_values(const Weights& weights) {
+    const int lane = machine_.thread() % kWarpSize;
+    const LaneRow value_row = lane_row_major(lane);
+    const int value_lane =
+        Config::kValueOffset + swizzled_offset<Config::kColumns>(value_row.row, value_row.chunk);
+    ASHLAR_UNROLL
+    for (int k = 0; k < Config::kColumns / 16; ++k) {
+      ASHLAR_UNROLL
+      for (int n = 0; n < kOutTiles; n += 2) {
+        const Fragment b = machine_.load_matrices_transposed(
+            fragment_offset<Config::kColumns>(value_lane, 16 * k, n / 2));
+        ASHLAR_UNROLL
+        for (int m = 0; m < 2; ++m) {
+          machine_.multiply_add(out_[m][n], weights[m][k], b.word[0], b.word[1]);
+          machine_.multiply_add(out_[m][n + 1], weights[m][k], b.word[2], b.word[3]);
+        }
+      }
+    }
+  }
+
+  ASHLAR_KERNEL_CODE void finish() {
+    const BlockPlace place = block_place<Config>(arguments_, machine_.block());
+    const int thread = machine_.thread();
+    const int lane = thread % kWarpSize;
+    const ThreadSums sums = this->sums();
+    ASHLAR_UNROLL
+    for (int r = 0; r < kThreadRows; ++r) {
+      float sum = sums.row[r] + machine_.shuffle_xor(sums.row[r], 1);
+      sum += machine_.shuffle_xor(sum, 2);
+      const float factor = final_factor(sum);
+      ASHLAR_UNROLL
+      for (int n = 0; n < kOutTiles; ++n) {
+        out_[r / 2][n][2 * (r % 2)] *= factor;
+        out_[r / 2][n][2 * (r % 2) + 1] *= factor;
+      }
+      const int row = place.row_begin + row_of(thread, r);
+      if (lane % 4 == 0 && row < arguments_.seqlen_q) {
+        const Strides& s = arguments_.lse_strides;
+        arguments_.lse[place.batch * s.batch + place.head * s.head + row * s.row] =
+            final_lse(maximum_[r], sum, machine_.log(sum), arguments_.scale);
+      }
+    }
+    store_output(place);
+  }
+
+  /// O goes through the shared rows of Q that this warp alone has read, so that global stores are
+  /// 16 bytes wide and no other warp need be waited for.
+  ASHLAR_KERNEL_CODE void store_output(const BlockPlace& place) {
+    const int thread = machine_.thread();
+    const int lane = thread % kWarpSize;
+    machine_.warp_barrier();
+    ASHLAR_UNROLL
+    for (int r = 0; r < kThreadRows; ++r) {
+      const int row = thread / kWarpSize * Config::kRowsPerWarp + 8 * r + lane / 4;
+      ASHLAR_UNROLL
+      for (int n = 0; n < kOutTiles; ++n) {
+        const float* const pair = &out_[r / 2][n][2 * (r % 2)];
+        machine_.store_pair(Config::kQueryOffset + swizzled_offset<Config::kRows>(row, n) +
+                                2 * accumulator_column(lane, 0),
+                            machine_.pack(pair[0], pair[1]));
+      }
+    }
+    machine_.warp_barrier();
+    constexpr int kWarpRows = kWarpSize / kRowChunks;
+    const Strides& s = arguments_.out_strides;
+    std::uint16_t* const out = arguments_.out + place.batch * s.batch + place.head * s.head +
+                               place.row_begin * s.row + (lane % kRowChunks) * kChunkElements;
+    ASHLAR_UNROLL
+    for (int pass = 0; pass < Config::kRowsPerWarp / kWarpRows; ++pass) {
+      const int row =
+          thread / kWarpSize * Config::kRowsPerWarp + pass * kWarpRows + lane / kRowChunks;
+      const Fragment chunk = machine_.load_chunk(
+          Config::kQueryOffset + swizzled_offset<Config::kRows>(row, lane % kRowChunks));
+      if (place.row_begin + row < arguments_.seqlen_q) {
+        machine_.store_chunk(out + row * s.row, chunk);
+      }
+    }
+  }
+
+  Machine& machine_;
+  const ForwardArguments& arguments_;
+  float out_[2][kOutTiles][4];  // O, unnormalised
+  ThreadSums sums_;
+  float maximum_[kThreadRows];  // of the raw scores
+};
+
+}  // namespace ashlar::flashattention2::kernel

@@ -1,0 +1,10 @@
+#include "impls/flashattention2/cuda_forward_kernel.cuh"
+
+namespace ashlar::flashattention2::kernel {
+
+template void launch_forward<core::Float16, 128, false>(const ForwardArguments&, const GridIndex&,
+                                                        void*);
+template void launch_forward<core::Float16, 128, true>(const ForwardArguments&, const GridIndex&,
+                                                       void*);
+
+}  // namespace ashlar::flashattention2::kernel

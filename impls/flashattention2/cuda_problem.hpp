@@ -1,0 +1,31 @@
+#pragma once
+#include "impls/core/cuda/device_tensor.hpp"
+#include "impls/flashattention2/attention.hpp"
+
+namespace ashlar::flashattention2 {
+
+/// A problem's tensors on the GPU. Whatever computes attention there takes params().
+class CudaProblem {
+ public:
+  /// Copies q, k and v to the device; out and lse start poisoned. The host tensors must outlive
+  /// this object, since fetch() writes to them. Throws what validate() throws,
+  /// std::invalid_argument for negative strides, std::runtime_error when CUDA fails or there is no
+  /// device.
+  explicit CudaProblem(const ForwardParams& host);
+
+  /// The same shapes and strides, with device pointers.
+  const ForwardParams& params() const { return device_; }
+  /// Fills out and lse with NaN.
+  void poison();
+  /// Waits for the device and copies out and lse to the host tensors.
+  void fetch();
+  /// False when something was written outside the elements of any tensor.
+  bool intact() const;
+
+ private:
+  ForwardParams host_;
+  core::cuda::DeviceTensor q_, k_, v_, out_, lse_;
+  ForwardParams device_;
+};
+
+}  // namespace ashlar::flashattention2

@@ -1,0 +1,407 @@
+#include "impls/flashattention2/optimized.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "impls/core/aligned_buffer.hpp"
+#include "impls/core/simd.hpp"
+#include "impls/flashattention2/test_problem.hpp"
+
+namespace ashlar::flashattention2 {
+namespace {
+
+using core::DType;
+using testing::assign;
+using testing::difference_to_reference;
+using testing::Problem;
+using testing::read;
+using testing::Shape;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+/// Every (storage type, instruction set) pair that runs here.
+struct Path {
+  DType dtype;
+  core::Isa isa;
+};
+
+std::vector<Path> paths() {
+  std::vector<Path> all;
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    for (const core::Isa isa : optimized_isas(dtype)) all.push_back({dtype, isa});
+  }
+  return all;
+}
+
+void run(Problem& problem, const ForwardOptions& options = {}) {
+  const ForwardParams params = problem.params();
+  ForwardWorkspace workspace(params, options);
+  optimized_forward(params, workspace);
+}
+
+/// Inputs are exact, so what remains is the rounding of the answer and, with bfloat16 kernels, of
+/// the weights: half a unit in the last place of values up to about 4, twice.
+double out_tolerance(DType dtype) {
+  return dtype == DType::f32 ? 2e-6 : dtype == DType::bf16 ? 2e-2 : 2e-3;
+}
+
+void check(Problem& problem, const ForwardOptions& options, double scaling = 1) {
+  problem.poison();
+  run(problem, options);
+  const auto difference = difference_to_reference(problem.params());
+  CHECK(difference.out <= scaling * out_tolerance(problem.q.dtype()));
+  CHECK(difference.lse <= scaling * 4e-6);
+}
+
+std::vector<std::uint8_t> bytes_of(Problem& problem) {
+  std::vector<std::uint8_t> bytes(problem.out.bytes() + problem.lse.bytes());
+  if (problem.out.bytes() > 0) {
+    std::memcpy(bytes.data(), problem.out.data(), problem.out.bytes());
+    std::memcpy(bytes.data() + problem.out.bytes(), problem.lse.data(), problem.lse.bytes());
+  }
+  return bytes;
+}
+
+std::string describe(const Path& path) {
+  return std::string(name_of(path.dtype)) + " on " + std::string(name_of(path.isa));
+}
+
+}  // namespace
+
+TEST_CASE("the optimized forward pass agrees with double precision on odd shapes", "[optimized]") {
+  struct Lengths {
+    Index q, k;
+  };
+  const auto lengths =
+      GENERATE(Lengths{1, 1}, Lengths{1, 239}, Lengths{3, 260}, Lengths{113, 203},
+               Lengths{128, 217}, Lengths{108, 256}, Lengths{5, 2}, Lengths{64, 0}, Lengths{0, 7},
+               Lengths{130, 65}, Lengths{50, 577}, Lengths{7, 1500});
+  const bool causal = GENERATE(false, true);
+  for (const Path& path : paths()) {
+    INFO(describe(path) << ", " << lengths.q << " x " << lengths.k << " causal " << causal);
+    Problem problem({.seqlen_q = lengths.q,
+                     .seqlen_k = lengths.k,
+                     .head_dim = 24,
+                     .causal = causal,
+                     .dtype = path.dtype});
+    check(problem, {.isa = path.isa});
+  }
+}
+
+TEST_CASE("the optimized forward pass takes any head_dim", "[optimized]") {
+  const Index head_dim = GENERATE(1, 2, 15, 16, 40, 59, 64, 72, 80, 96, 111, 128, 192, 256, 300);
+  for (const Path& path : paths()) {
+    INFO(describe(path) << ", head_dim " << head_dim);
+    Problem problem({.seqlen_q = 19,
+                     .seqlen_k = 71,
+                     .head_dim = head_dim,
+                     .causal = true,
+                     .dtype = path.dtype});
+    check(problem, {.isa = path.isa});
+  }
+}
+
+TEST_CASE("batches and grouped heads find their keys and values", "[optimized]") {
+  const Index heads_kv = GENERATE(1, 2, 6);
+  for (const Path& path : paths()) {
+    INFO(describe(path) << ", kv heads " << heads_kv);
+    Problem problem({.seqlen_q = 31,
+                     .seqlen_k = 77,
+                     .head_dim = 40,
+                     .causal = true,
+                     .dtype = path.dtype,
+                     .batch = 2,
+                     .heads_q = 6,
+                     .heads_kv = heads_kv});
+    check(problem, {.isa = path.isa});
+  }
+}
+
+TEST_CASE("many key blocks and row blocks, also ragged ones, meet at their borders",
+          "[optimized]") {
+  const Index key_block = GENERATE(64, 128, 512);
+  const bool causal = GENERATE(false, true);
+  const Index offset = GENERATE(-70, 0, 63);
+  for (const Path& path : paths()) {
+    INFO(describe(path) << ", key block " << key_block << " causal " << causal << " " << offset);
+    Problem problem({.seqlen_q = 149,
+                     .seqlen_k = 149 + offset,
+                     .head_dim = 16,
+                     .causal = causal,
+                     .dtype = path.dtype});
+    check(problem, {.row_block = 12, .key_block = key_block, .isa = path.isa});
+  }
+}
+
+TEST_CASE("threads and row blocks change no bit", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem({.seqlen_q = 201,
+                     .seqlen_k = 230,
+                     .head_dim = 48,
+                     .causal = true,
+                     .dtype = path.dtype,
+                     .heads_q = 2});
+    run(problem, {.threads = 1, .row_block = 201, .key_block = 128, .isa = path.isa});
+    const auto expected = bytes_of(problem);
+    for (const ForwardOptions& options :
+         {ForwardOptions{.threads = 2, .row_block = 6, .key_block = 128, .isa = path.isa},
+          ForwardOptions{.threads = 3, .row_block = 48, .key_block = 128, .isa = path.isa},
+          ForwardOptions{.threads = 7, .row_block = 13, .key_block = 128, .isa = path.isa}}) {
+      problem.poison();
+      run(problem, options);
+      CHECK(bytes_of(problem) == expected);
+    }
+  }
+}
+
+TEST_CASE("a workspace may be used again and keeps nothing of the last call", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    const Shape shape{
+        .seqlen_q = 45, .seqlen_k = 90, .head_dim = 33, .causal = true, .dtype = path.dtype};
+    Problem problem(shape);
+    run(problem, {.isa = path.isa});
+    const auto expected = bytes_of(problem);
+
+    Problem poisoned(shape);
+    for (auto* tensor : {&poisoned.q, &poisoned.k, &poisoned.v}) {
+      assign(tensor->any(), [](Index, Index, Index, Index) { return kNan; });
+    }
+    ForwardWorkspace workspace(problem.params(), {.isa = path.isa});
+    optimized_forward(poisoned.params(), workspace);
+    CHECK(std::isnan(read(poisoned.out.any(), 0, 3, 0, 5)));
+    problem.poison();
+    optimized_forward(problem.params(), workspace);
+    CHECK(bytes_of(problem) == expected);
+  }
+}
+
+TEST_CASE("rows that see nothing are zero with an infinite lse", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem(
+        {.seqlen_q = 200, .seqlen_k = 90, .head_dim = 16, .causal = true, .dtype = path.dtype});
+    run(problem, {.row_block = 24, .isa = path.isa});
+    double largest = 0;
+    bool infinite = true;
+    for (Index r = 0; r < 110; ++r) {
+      for (Index i = 0; i < 16; ++i) {
+        largest = std::max(largest, testing::distance(read(problem.out.any(), 0, r, 0, i), 0));
+      }
+      infinite = infinite && problem.lse.view<float>()(0, 0, r) == kInfinity;
+    }
+    CHECK(largest == 0);
+    CHECK(infinite);
+    CHECK(std::isfinite(problem.lse.view<float>()(0, 0, 110)));
+  }
+}
+
+TEST_CASE("weights sum to one", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem(
+        {.seqlen_q = 37, .seqlen_k = 700, .head_dim = 20, .causal = true, .dtype = path.dtype});
+    assign(problem.v.any(), [](Index, Index, Index, Index) { return 1.0; });
+    run(problem, {.isa = path.isa});
+    double largest = 0;
+    for (Index r = 0; r < 37; ++r) {
+      for (Index i = 0; i < 20; ++i) {
+        largest = std::max(largest, testing::distance(read(problem.out.any(), 0, r, 0, i), 1));
+      }
+    }
+    CHECK(largest <= (path.dtype == DType::f32 ? 1e-6 : 0x1p-8));
+  }
+}
+
+TEST_CASE("all scores equal give the mean of the values", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem({.seqlen_q = 8, .seqlen_k = 600, .head_dim = 16, .dtype = path.dtype});
+    assign(problem.q.any(), [](Index, Index, Index, Index) { return 0.0; });
+    check(problem, {.key_block = 64, .isa = path.isa});
+    CHECK(problem.lse.view<float>()(0, 0, 0) == Approx(std::log(600.0)));
+  }
+}
+
+TEST_CASE("maxima that rise or fall from block to block are rescaled rightly", "[optimized]") {
+  const double slope = GENERATE(1.0, -1.0);
+  const double steepness = GENERATE(0.5, 20.0);
+  for (const Path& path : paths()) {
+    INFO(describe(path) << ", slope " << slope << ", steepness " << steepness);
+    Problem problem(
+        {.seqlen_q = 20, .seqlen_k = 640, .head_dim = 16, .causal = true, .dtype = path.dtype});
+    // The first coordinate makes the trend, the others keep their noise.
+    for (Index r = 0; r < 20; ++r) testing::write(problem.q.any(), 0, r, 0, 0, 4.0);
+    for (Index c = 0; c < 640; ++c) {
+      const Index block = c / 64;
+      testing::write(problem.k.any(), 0, c, 0, 0, slope * steepness * static_cast<double>(block));
+    }
+    // Scores reach 200: rounding them to float costs up to 1e-4 in the exponent.
+    check(problem, {.key_block = 64, .isa = path.isa}, 50);
+  }
+}
+
+TEST_CASE("huge scores neither overflow nor lose the largest", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem(
+        {.seqlen_q = 33, .seqlen_k = 300, .head_dim = 64, .causal = true, .dtype = path.dtype});
+    for (auto* tensor : {&problem.q, &problem.k}) {
+      assign(tensor->any(), [&](Index a, Index b, Index c, Index d) {
+        return 64 * read(tensor->any(), a, b, c, d);
+      });
+    }
+    run(problem, {.key_block = 64, .isa = path.isa});
+    const auto difference = difference_to_reference(problem.params());
+    // |scale * S| is about 1e4, where floats are 1e-3 apart.
+    CHECK(difference.out <= std::max(2e-2, out_tolerance(path.dtype)));
+    CHECK(difference.lse <= 1e-2);
+  }
+}
+
+TEST_CASE("one dominating key gives its value", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem({.seqlen_q = 13, .seqlen_k = 200, .head_dim = 16, .dtype = path.dtype});
+    assign(problem.q.any(), [](Index, Index, Index, Index) { return 30.0; });
+    assign(problem.k.any(), [](Index, Index c, Index, Index) { return c == 150 ? 30.0 : -30.0; });
+    run(problem, {.key_block = 64, .isa = path.isa});
+    double largest = 0;
+    for (Index i = 0; i < 16; ++i) {
+      largest = std::max(largest, testing::distance(read(problem.out.any(), 0, 12, 0, i),
+                                                    read(problem.v.any(), 0, 150, 0, i)));
+    }
+    CHECK(largest <= (path.dtype == DType::f32 ? 5e-7 : 0));
+  }
+}
+
+TEST_CASE("masked keys do not count, whatever their scores", "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem(
+        {.seqlen_q = 70, .seqlen_k = 70, .head_dim = 16, .causal = true, .dtype = path.dtype});
+    run(problem, {.isa = path.isa});
+    const double before = read(problem.out.any(), 0, 38, 0, 3);
+    for (Index i = 0; i < 16; ++i) testing::write(problem.k.any(), 0, 39, 0, i, kNan);
+    for (Index i = 0; i < 16; ++i) testing::write(problem.k.any(), 0, 40, 0, i, 1e4);
+    run(problem, {.isa = path.isa});
+    CHECK(read(problem.out.any(), 0, 38, 0, 3) == before);
+    CHECK(std::isnan(read(problem.out.any(), 0, 39, 0, 3)));
+  }
+}
+
+namespace {
+
+/// A tensor inside a larger block of memory: (batch, heads, seqlen) order with gaps between rows,
+/// everything around its elements filled with `filling`.
+class Embedded {
+ public:
+  Embedded(const core::AnyView<4>& source, double filling)
+      : strides_{source.shape[2] * source.shape[1] * (source.shape[3] + 3) + 5, source.shape[3] + 3,
+                 source.shape[1] * (source.shape[3] + 3), 1},
+        whole_(source.dtype, {1, 1, 1, source.shape[0] * strides_[0] + 40}),
+        view_(static_cast<std::uint8_t*>(whole_.data()) + 17 * size_of(source.dtype), source.dtype,
+              source.shape, strides_) {
+    assign(whole_.any(), [&](Index, Index, Index, Index) { return filling; });
+    assign(view_, [&](Index a, Index b, Index c, Index d) { return read(source, a, b, c, d); });
+  }
+  core::AnyView<4> view() const { return view_; }
+  core::Tensor<4>& whole() { return whole_; }
+
+ private:
+  std::array<Index, 4> strides_;
+  core::Tensor<4> whole_;
+  core::AnyView<4> view_;
+};
+
+}  // namespace
+
+TEST_CASE("strided tensors: nothing around them is read into the answer or written",
+          "[optimized]") {
+  for (const Path& path : paths()) {
+    INFO(describe(path));
+    Problem problem({.seqlen_q = 29,
+                     .seqlen_k = 67,
+                     .head_dim = 21,
+                     .causal = true,
+                     .dtype = path.dtype,
+                     .batch = 2,
+                     .heads_q = 4,
+                     .heads_kv = 2});
+    run(problem, {.isa = path.isa});
+    const Embedded q(problem.q.any(), kNan);
+    const Embedded k(problem.k.any(), kNan);
+    const Embedded v(problem.v.any(), kNan);
+    Embedded out(problem.out.any(), 77.0);
+    constexpr double kUnwritten = 55.0;
+    assign(out.view(), [](Index, Index, Index, Index) { return kUnwritten; });
+    ForwardParams params = problem.params();
+    params.q = q.view();
+    params.k = k.view();
+    params.v = v.view();
+    params.out = out.view();
+    ForwardWorkspace workspace(params, {.isa = path.isa});
+    optimized_forward(params, workspace);
+
+    bool same = true;
+    assign(problem.out.any(), [&](Index a, Index b, Index c, Index d) {
+      const double expected = read(problem.out.any(), a, b, c, d);
+      same = same && read(out.view(), a, b, c, d) == expected;
+      return expected;
+    });
+    CHECK(same);
+    // What is left after the answer is overwritten must be the filling, untouched.
+    assign(out.view(), [](Index, Index, Index, Index) { return 77.0; });
+    bool untouched = true;
+    for (Index i = 0; i < out.whole().size(); ++i) {
+      untouched = untouched && read(out.whole().any(), 0, 0, 0, i) == 77.0;
+    }
+    CHECK(untouched);
+  }
+}
+
+TEST_CASE("the workspace grows linearly and is predicted", "[optimized]") {
+  const auto bytes_at = [](Index seqlen) {
+    Problem problem({.seqlen_q = seqlen, .seqlen_k = seqlen, .head_dim = 64});
+    const ForwardOptions options{.threads = 2};
+    const std::size_t bytes = workspace_bytes(problem.params(), options);
+    CHECK(ForwardWorkspace(problem.params(), options).bytes() == bytes);
+    return static_cast<double>(bytes);
+  };
+  const double small = bytes_at(512);
+  const double medium = bytes_at(1024);
+  const double large = bytes_at(2048);
+  CHECK((large - medium) == Approx(2 * (medium - small)));
+}
+
+TEST_CASE("the instruction set can be limited by option and by process", "[optimized]") {
+  Problem problem({.seqlen_q = 8, .seqlen_k = 8, .head_dim = 8, .dtype = DType::bf16});
+  CHECK(ForwardWorkspace(problem.params(), {.isa = core::Isa::avx2}).isa() == core::Isa::avx2);
+  CHECK(ForwardWorkspace(problem.params()).isa() == optimized_isas(DType::bf16).front());
+  const core::ScopedIsaLimit limit(core::Isa::avx2);
+  CHECK(optimized_isas(DType::bf16) == std::vector<core::Isa>{core::Isa::avx2});
+  CHECK(ForwardWorkspace(problem.params()).isa() == core::Isa::avx2);
+}
+
+TEST_CASE("misuse of the optimized forward pass is refused with a reason", "[optimized]") {
+  Problem problem({.seqlen_q = 8, .seqlen_k = 8, .head_dim = 8});
+  CHECK(!optimized_unsupported(problem.params()));
+  CHECK_THROWS_WITH(ForwardWorkspace(problem.params(), {.key_block = 100}),
+                    Catch::Contains("multiple of 64"));
+  Problem other({.seqlen_q = 9, .seqlen_k = 8, .head_dim = 8});
+  ForwardWorkspace workspace(problem.params());
+  CHECK_THROWS_WITH(optimized_forward(other.params(), workspace), Catch::Contains("another shape"));
+
+  Problem doubles({.seqlen_q = 8, .seqlen_k = 8, .head_dim = 8, .dtype = DType::f64});
+  REQUIRE(optimized_unsupported(doubles.params()));
+  CHECK_THAT(*optimized_unsupported(doubles.params()), Catch::Contains("f64"));
+  CHECK_THROWS_AS(ForwardWorkspace(doubles.params()), std::invalid_argument);
+}
+
+}  // namespace ashlar::flashattention2
