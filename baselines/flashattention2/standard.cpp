@@ -1,0 +1,60 @@
+#include "baselines/flashattention2/standard.hpp"
+
+#include <stdexcept>
+
+#include "impls/core/parallel.hpp"
+
+namespace ashlar::flashattention2::baselines {
+namespace {
+
+// Beyond this, starting and ending a parallel loop costs nothing beside the work of one head.
+constexpr Index kLargeScores = Index{16} << 20;  // floats, 64 MiB
+
+const ForwardParams& supported(const ForwardParams& params) {
+  validate(params);
+  if (const auto reason = standard_unsupported(params)) throw std::invalid_argument(*reason);
+  return params;
+}
+
+/// Heads in parallel save the synchronisation within each head, where they balance the threads.
+bool prefer_heads(const ForwardParams& params, int threads) {
+  if (threads == 1) return true;
+  if (params.seqlen_q() * params.seqlen_k() > kLargeScores) return false;
+  const Index heads = params.batch() * params.heads_q();
+  return heads % threads == 0 || heads >= Index{4} * threads;
+}
+
+}  // namespace
+
+std::optional<std::string> standard_unsupported(const ForwardParams& params) {
+  return unfused_unsupported(params);
+}
+
+StandardForward::StandardForward(const ForwardParams& params)
+    : params_(supported(params)),
+      heads_in_parallel_(prefer_heads(params, core::thread_count())),
+      threads_(core::thread_count()),
+      block_(params, params.seqlen_q(), params.seqlen_k(), heads_in_parallel_ ? 1 : threads_,
+             heads_in_parallel_ ? threads_ : 1) {
+  const int buffers = heads_in_parallel_ ? threads_ : 1;
+  for (int worker = 0; worker < buffers; ++worker) scratch_.emplace_back(block_.scratch_bytes());
+}
+
+void StandardForward::operator()() {
+  const auto one_head = [&](Index item, int worker) {
+    auto* scratch = scratch_[static_cast<std::size_t>(worker)].as<std::byte>();
+    block_(params_, item / params_.heads_q(), item % params_.heads_q(), 0, worker, scratch);
+  };
+  const Index heads = params_.batch() * params_.heads_q();
+  if (heads_in_parallel_) {
+    core::parallel_for_dynamic(heads, one_head, threads_);
+  } else {
+    for (Index item = 0; item < heads; ++item) one_head(item, 0);
+  }
+}
+
+std::size_t StandardForward::workspace_bytes() const {
+  return scratch_.size() * block_.scratch_bytes();
+}
+
+}  // namespace ashlar::flashattention2::baselines

@@ -1,0 +1,37 @@
+#pragma once
+// Standard attention, the strongest unfused form we can build: S = Q K^T and O = P V by oneDNN,
+// around a vectorised softmax; all N x N scores of a head are stored. The causal mask acts in the
+// softmax, and both products are computed in full: skipping masked blocks is what "standard" does
+// not do (see chunked.hpp for a baseline that does). Kinder than the paper's baseline, which also
+// reads and writes an additive mask and rounds scores to 16 bits.
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "baselines/flashattention2/unfused_block.hpp"
+#include "impls/core/aligned_buffer.hpp"
+#include "impls/flashattention2/attention.hpp"
+
+namespace ashlar::flashattention2::baselines {
+
+std::optional<std::string> standard_unsupported(const ForwardParams& params);
+
+class StandardForward {
+ public:
+  /// Keeps the pointers of params; takes core::thread_count() threads, for good. Primitives and
+  /// scratch are made here, outside of timing. Throws std::invalid_argument for an invalid or
+  /// unsupported problem.
+  explicit StandardForward(const ForwardParams& params);
+  void operator()();
+  std::size_t workspace_bytes() const;
+
+ private:
+  ForwardParams params_;
+  bool heads_in_parallel_;  // a head per thread; else one head at a time, its rows in parallel
+  int threads_;
+  UnfusedBlock block_;
+  std::vector<core::AlignedBuffer> scratch_;
+};
+
+}  // namespace ashlar::flashattention2::baselines
