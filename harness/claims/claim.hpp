@@ -1,0 +1,171 @@
+#pragma once
+// Claims as data: what a paper says and how records answer it. docs/claims.md is the reference of
+// the file format; load() reads it, judge() (judge.hpp) gives the verdicts.
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "harness/model/value.hpp"
+#include "harness/record/file.hpp"
+
+namespace ashlar::claims {
+
+using model::Point;
+using model::Value;
+
+/// A closed interval of wanted values.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+
+  bool contains(double value) const { return low <= value && value <= high; }
+  bool operator==(const Range&) const = default;
+};
+
+/// Where in the claim file something stands; 0 when it was made by the program.
+struct Place {
+  std::size_t line = 0;
+  std::size_t column = 0;
+};
+
+/// A name that must be declared by the experiment, and where it is written.
+struct Name {
+  std::string text;
+  Place place;
+};
+
+/// direct: the same question; scaled: a smaller or other setting; model: a formula answers.
+enum class Reach { direct, scaled, model, out_of_reach };
+enum class Form { ratio, within, ordering, monotone, slope, crossover, count, fits, equal, holds };
+enum class Over { all, any, geomean, max };
+enum class Better { lower, higher };
+
+std::string_view name_of(Reach reach);
+std::string_view name_of(Form form);
+std::string_view name_of(Over over);
+
+/// One axis of `where`: either listed values, which must all have been measured, or a range.
+struct Constraint {
+  Name axis;
+  std::vector<Value> values;
+  std::optional<Range> range;
+  bool admits(const Value& value) const;
+};
+
+/// `of`, `to` or `minus`: whose value is taken, and where the sides differ.
+struct Side {
+  Name implementation;  // empty text: every implementation (form holds)
+  std::string metric;
+  std::vector<std::pair<Name, Value>> axes;
+};
+
+/// How a number comes out of a study's curve.
+struct CurveSelector {
+  std::string curve;
+  std::optional<std::pair<std::string, double>> at;  // column, value
+  std::optional<double> first_below;
+  std::optional<double> first_above;
+  std::string read;  // column whose value is taken at the crossing; empty: the abscissa
+};
+
+struct Check {
+  Place place;
+  Form form = Form::ratio;
+  Name experiment;
+  Name metric;
+  std::optional<Side> of;
+  std::optional<Side> to;
+  std::optional<Side> minus;
+  std::vector<Constraint> where;
+  Over over = Over::all;
+  std::optional<Range> expect;
+  std::optional<Range> direction;
+  std::string unit;  // empty: the metric's own
+  std::optional<Better> better;
+  std::optional<CurveSelector> curve;
+
+  double per = 1;                     // ratio, within: divides the measured value
+  std::vector<Name> implementations;  // ordering: best first
+  bool difference = false;            // ordering, monotone: compare by difference, not by ratio
+  Name along;                         // monotone, slope, crossover, fits
+  bool rises = true;                  // monotone: the trend; crossover: how the ratio passes
+  double level = 1;                   // crossover
+  std::optional<Range> inside;        // count
+  std::vector<std::pair<double, double>> points;  // fits: reported (x, y), scaled
+  bool normalise = false;                         // fits: both series over their first value
+  std::optional<double> value;                    // equal
+  double tolerance = 0;                           // equal, relative
+  std::vector<record::Status> statuses;           // holds
+};
+
+struct Claim {
+  std::string id;
+  Place place;
+  std::string says;
+  std::string source;
+  std::string reported;  // for people: "1.7 to 1.8 x"
+  std::optional<Range> reported_value;
+  std::string setting;
+  Reach reach = Reach::direct;
+  std::string because;
+  std::string on;
+  bool required = false;
+  std::string needs;
+  std::vector<std::string> changed;
+  std::optional<Check> check;
+};
+
+struct ClaimFile {
+  std::filesystem::path path;
+  std::string suite;
+  std::vector<Claim> claims;  // in file order, grids expanded where they stand after the claims
+};
+
+/// Everything that is wrong with a claim file, one line per problem:
+/// `file:line:column: what; remedy`.
+class ClaimError : public std::runtime_error {
+ public:
+  explicit ClaimError(std::vector<std::string> problems);
+  const std::vector<std::string>& problems() const { return problems_; }
+
+ private:
+  std::vector<std::string> problems_;
+};
+
+/// Reads a claim file and the CSV files that it names. Throws ClaimError.
+ClaimFile load(const std::filesystem::path& path);
+/// The same from text; CSV files are looked up beside `path`.
+ClaimFile parse(std::string_view text, const std::filesystem::path& path);
+
+/// What the experiments of a suite declare; names in checks are compared with it.
+struct Declaration {
+  bool study = false;
+  std::map<std::string, std::vector<Value>> axes;
+  std::vector<std::string> implementations;
+  struct Metric {
+    std::optional<Better> better;
+    std::string unit;
+  };
+  std::map<std::string, Metric> metrics;
+};
+using Catalog = std::map<std::string, Declaration>;  // experiment -> declaration
+
+/// Adds what `experiments` (of a run record, or Experiment::describe() of each) says of the suite.
+void add_declarations(Catalog& catalog, const std::string& suite, const model::Json& experiments);
+/// The union over the runs of the set.
+Catalog catalog_of(const record::RecordSet& records, const std::string& suite);
+
+/// What in a check the catalog does not know, as in ClaimError; empty when all names are known.
+std::vector<std::string> unknown_names(const Check& check, const Catalog& catalog,
+                                       const std::filesystem::path& file);
+/// Throws ClaimError when a claim without `needs` names what nobody declares. Returns warnings:
+/// claims whose `needs` is no longer needed.
+std::vector<std::string> validate(const ClaimFile& file, const Catalog& catalog);
+
+}  // namespace ashlar::claims

@@ -1,0 +1,48 @@
+#pragma once
+// From selected records to one interval per cell: what each form measures. Private to this folder.
+#include <string>
+#include <vector>
+
+#include "harness/claims/intervals.hpp"
+#include "harness/claims/select.hpp"
+
+namespace ashlar::claims::detail {
+
+/// What a form makes of one cell.
+struct Cell {
+  std::string label;
+  std::optional<Measured> value;
+  std::string missing;             // why there is no value; else empty
+  std::optional<Outcome> outcome;  // where no interval decides (equal, holds, a wrong sense)
+  std::string note;                // added to the reason when this cell decides
+};
+
+/// Everything that a form needs to know.
+struct Question {
+  const Claim& claim;
+  const Check& check;
+  const Declaration* declaration = nullptr;  // nullptr when nothing is declared
+  bool several_runs = false;                 // labels name the run
+
+  const std::string& metric_of(const Side& side) const {
+    return side.metric.empty() ? check.metric.text : side.metric;
+  }
+  Series series(const Step& step, std::size_t side, const Side& which) const;
+  std::string label(const Step& step, const std::string& without_axis = "") const;
+  /// From the check, the built-in metrics or the declaration.
+  std::optional<Better> better() const;
+};
+
+/// The sides that a check names, in the order in which steps hold their entries.
+std::vector<Side> sides_of(const Check& check);
+bool same_point(const Side& a, const Side& b);
+Cell missing_cell(std::string label, std::string why);
+
+/// Forms that look at one step at a time.
+std::vector<Cell> point_cells(const Question& question, const std::vector<Side>& sides,
+                              const std::vector<Step>& steps);
+/// Forms that look along an axis or a curve: monotone, slope, crossover, fits.
+std::vector<Cell> chain_cells(const Question& question, const std::vector<Side>& sides,
+                              const std::vector<Step>& steps);
+
+}  // namespace ashlar::claims::detail

@@ -1,0 +1,344 @@
+#include "harness/claims/judge.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "harness/claims/forms.hpp"
+#include "harness/claims/names.hpp"
+
+namespace ashlar::claims {
+
+namespace {
+
+using detail::Cell;
+
+/// The default of `expect` for forms that have one: better than a tie.
+std::optional<Range> default_range(const Check& check) {
+  if (check.form != Form::ordering && check.form != Form::monotone) return std::nullopt;
+  const double tie = check.difference ? 0 : 1;
+  return Range{std::nextafter(tie, std::numeric_limits<double>::infinity())};
+}
+
+void apply_defaults(const Claim& claim, const Check& check, Verdict& verdict) {
+  verdict.expect = check.expect;
+  verdict.direction = check.direction;
+  const auto range = default_range(check);
+  if (!range) return;
+  const bool only_a_sign = check.direction && !check.expect;
+  if (!verdict.expect && !only_a_sign && claim.reach != Reach::scaled) verdict.expect = range;
+  if (!verdict.direction) verdict.direction = range;
+}
+
+std::string unit_of(const Check& check, const Declaration* declaration) {
+  if (!check.unit.empty()) return check.unit;
+  if (check.form == Form::count) return "cells";
+  const bool number = (check.form == Form::within && check.per == 1) || check.difference;
+  if (!number) {
+    const bool factor =
+        check.form == Form::ratio || check.form == Form::ordering || check.form == Form::monotone;
+    return factor && check.per == 1 ? "x" : "";
+  }
+  const std::string& metric = check.metric.text;
+  if (metric == "time") return "s";
+  if (metric == "rate") return "GFLOP/s";
+  if (metric == "bandwidth") return "GB/s";
+  if (metric == "memory" || metric == "workspace") return "bytes";
+  if (declaration == nullptr) return "";
+  const auto it = declaration->metrics.find(metric);
+  return it == declaration->metrics.end() ? "" : it->second.unit;
+}
+
+std::string text_of(const Measured& value, const std::string& unit) {
+  const std::string space = unit.empty() || unit == "x" ? unit : " " + unit;
+  return fmt::format("{:.4g}{} [{:.4g}, {:.4g}]", value.estimate, space, value.low, value.high);
+}
+
+/// Which cell speaks for all: by outcome, then by the distance from what was expected.
+int rank_of(Outcome outcome, Over over) {
+  static const std::map<Outcome, int> kWorstFirst = {
+      {Outcome::contradicted, 0},   {Outcome::not_run, 1},    {Outcome::inconclusive, 2},
+      {Outcome::direction_only, 3}, {Outcome::reproduced, 4}, {Outcome::out_of_reach, 5}};
+  static const std::map<Outcome, int> kBestFirst = {
+      {Outcome::reproduced, 0},   {Outcome::direction_only, 1}, {Outcome::not_run, 2},
+      {Outcome::inconclusive, 3}, {Outcome::contradicted, 4},   {Outcome::out_of_reach, 5}};
+  return (over == Over::any ? kBestFirst : kWorstFirst).at(outcome);
+}
+
+double distance(const Cell& cell, const Verdict& verdict) {
+  const auto& wanted = verdict.expect ? verdict.expect : verdict.direction;
+  if (!cell.value || !wanted) return 0;
+  const double value = cell.value->estimate;
+  if (value < wanted->low) return wanted->low - value;
+  if (value > wanted->high) return value - wanted->high;
+  // Inside: how near the nearer end is, so that "worst" is the tightest one.
+  return -std::min(value - wanted->low, wanted->high - value);
+}
+
+Outcome outcome_of_cell(const Cell& cell, const Verdict& verdict) {
+  if (cell.outcome) return *cell.outcome;
+  if (!cell.value) return Outcome::not_run;
+  return outcome_of(*cell.value, verdict.expect, verdict.direction);
+}
+
+std::string cell_text(const Cell& cell, const Verdict& verdict) {
+  std::vector<std::string> parts;
+  if (cell.value) parts.push_back(text_of(*cell.value, verdict.unit));
+  if (!cell.missing.empty()) parts.push_back(cell.missing);
+  if (!cell.note.empty()) parts.push_back(cell.note);
+  if (cell.value && (std::isnan(cell.value->low) || std::isnan(cell.value->high)))
+    parts.emplace_back("too few or undefined values for an interval");
+  const std::string text = fmt::format("{}", fmt::join(parts, ", "));
+  if (cell.label.empty() || text.empty()) return cell.label + text;
+  return cell.label + ": " + text;
+}
+
+/// over = all or any: the deciding cell.
+void decide_by_cells(const std::vector<Cell>& cells, Over over, Verdict& verdict) {
+  const Cell* deciding = nullptr;
+  for (const Cell& cell : cells) {
+    const Outcome outcome = outcome_of_cell(cell, verdict);
+    if (outcome == Outcome::reproduced) ++verdict.cells_reproduced;
+    const int rank = rank_of(outcome, over);
+    const int best = deciding == nullptr ? 99 : rank_of(verdict.outcome, over);
+    const bool further =
+        deciding != nullptr && rank == best &&
+        (distance(cell, verdict) > distance(*deciding, verdict)) == (over == Over::all);
+    if (rank < best || further) {
+      deciding = &cell;
+      verdict.outcome = outcome;
+    }
+  }
+  verdict.measured = deciding->value;
+  if (cells.size() == 1) {
+    verdict.reason = cell_text(*deciding, verdict);
+    return;
+  }
+  verdict.reason =
+      fmt::format("{} of {} cells reproduced; {} {}", verdict.cells_reproduced, cells.size(),
+                  over == Over::any ? "best" : "worst", cell_text(*deciding, verdict));
+}
+
+/// over = geomean or max: one interval of all cells.
+void decide_together(const std::vector<Cell>& cells, Over over, Verdict& verdict) {
+  Measured sum{0, 0, 0};
+  Measured most{-std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+                -std::numeric_limits<double>::infinity()};
+  const double n = static_cast<double>(cells.size());
+  for (const Cell& cell : cells) {
+    const Outcome outcome = outcome_of_cell(cell, verdict);
+    if (outcome == Outcome::reproduced) ++verdict.cells_reproduced;
+    if (cell.outcome || !cell.value) {
+      verdict.outcome = outcome;
+      verdict.reason = cell_text(cell, verdict);
+      return;
+    }
+    const Measured& value = *cell.value;
+    sum = {sum.low + std::log(value.low) / n, sum.estimate + std::log(value.estimate) / n,
+           sum.high + std::log(value.high) / n};
+    const auto greater = [](double a, double b) { return std::isnan(b) ? b : std::max(a, b); };
+    most = {greater(most.low, value.low), greater(most.estimate, value.estimate),
+            greater(most.high, value.high)};
+  }
+  verdict.measured = over == Over::max
+                         ? most
+                         : Measured{std::exp(sum.low), std::exp(sum.estimate), std::exp(sum.high)};
+  verdict.outcome = outcome_of(*verdict.measured, verdict.expect, verdict.direction);
+  verdict.reason = fmt::format("{} of {} cells: {}", name_of(over), cells.size(),
+                               text_of(*verdict.measured, verdict.unit));
+  if (std::isnan(verdict.measured->low) || std::isnan(verdict.measured->high))
+    verdict.reason += ", too few, undefined or negative values for an interval";
+}
+
+/// Runs on a machine that the claim asks for; `why_not` when there is none.
+std::vector<const detail::Run*> runs_for(const Claim& claim, const std::vector<detail::Run>& runs,
+                                         std::string& why_not) {
+  std::vector<const detail::Run*> chosen;
+  std::vector<std::string> others;
+  for (const detail::Run& run : runs) {
+    const auto names = run.processors();
+    const bool fits = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return detail::lower_case(name).find(detail::lower_case(claim.on)) != std::string::npos;
+    });
+    if (claim.on.empty() || fits) {
+      chosen.push_back(&run);
+    } else {
+      for (const std::string& name : names) detail::add_once(others, name);
+    }
+  }
+  if (chosen.empty() && !runs.empty())
+    why_not = fmt::format(
+        "needs a machine with '{}'; these runs have {}", claim.on,
+        others.empty() ? "no known processor" : fmt::format("{}", fmt::join(others, ", ")));
+  return chosen;
+}
+
+class Judge {
+ public:
+  Judge(const ClaimFile& file, const record::RecordSet& records)
+      : file_(file),
+        runs_(detail::index_runs(records, file.suite)),
+        catalog_(catalog_of(records, file.suite)) {}
+
+  Verdict verdict_of(const Claim& claim) const {
+    Verdict verdict;
+    verdict.id = claim.id;
+    verdict.reach = claim.reach;
+    verdict.required = claim.required;
+    if (claim.reach == Reach::out_of_reach) {
+      verdict.outcome = Outcome::out_of_reach;
+      verdict.reason = claim.because;
+      return verdict;
+    }
+    verdict.reason = obstacle(claim);
+    if (!verdict.reason.empty()) return verdict;
+    std::string why_not;
+    const auto runs = runs_for(claim, runs_, why_not);
+    if (!why_not.empty()) {
+      verdict.reason = why_not;
+      return verdict;
+    }
+    examine(claim, *claim.check, runs, verdict);
+    return verdict;
+  }
+
+ private:
+  /// Why the claim cannot be looked at; empty when it can.
+  std::string obstacle(const Claim& claim) const {
+    if (!claim.check) return "needs " + claim.needs;
+    if (runs_.empty()) return claim.needs.empty() ? "no runs" : "needs " + claim.needs;
+    if (catalog_.empty() && claim.needs.empty()) return "";
+    const auto unknown = unknown_names(*claim.check, catalog_, file_.path);
+    if (unknown.empty()) return "";
+    if (!claim.needs.empty()) return "needs " + claim.needs;
+    const std::string& first = unknown.front();  // file:line:column: text
+    const auto text = first.find(": ");
+    return "not in these runs: " + (text == std::string::npos ? first : first.substr(text + 2));
+  }
+
+  void examine(const Claim& claim, const Check& check, const std::vector<const detail::Run*>& runs,
+               Verdict& verdict) const {
+    apply_defaults(claim, check, verdict);
+    const auto declared = catalog_.find(check.experiment.text);
+    const Declaration* declaration = declared == catalog_.end() ? nullptr : &declared->second;
+    verdict.unit = unit_of(check, declaration);
+    const std::vector<Side> sides = detail::sides_of(check);
+    detail::Selection selection = detail::select(check, sides, runs, check.form == Form::holds);
+    verdict.evidence = std::move(selection.evidence);
+    if (!selection.nothing.empty()) {
+      verdict.reason = selection.nothing;
+      return;
+    }
+    const auto& steps = selection.steps;
+    const bool several = std::any_of(steps.begin(), steps.end(), [&](const detail::Step& step) {
+      return step.run != steps.front().run;
+    });
+    const detail::Question question{claim, check, declaration, several};
+    const bool chains = check.form == Form::monotone || check.form == Form::slope ||
+                        check.form == Form::crossover || check.form == Form::fits;
+    std::vector<Cell> cells = chains ? detail::chain_cells(question, sides, steps)
+                                     : detail::point_cells(question, sides, steps);
+    for (const std::string& missing : selection.missing)
+      cells.push_back(detail::missing_cell("", missing));
+    verdict.cells = cells.size();
+    if (check.over == Over::all || check.over == Over::any) {
+      decide_by_cells(cells, check.over, verdict);
+    } else {
+      decide_together(cells, check.over, verdict);
+    }
+    if (!selection.left_out.empty())
+      verdict.reason += fmt::format("; left out: {}", fmt::join(selection.left_out, "; "));
+  }
+
+  const ClaimFile& file_;
+  std::vector<detail::Run> runs_;
+  Catalog catalog_;
+};
+
+std::size_t sum_of(const std::map<Outcome, std::size_t>& counts) {
+  std::size_t sum = 0;
+  for (const auto& [outcome, count] : counts) sum += count;
+  return sum;
+}
+
+std::size_t count_of(const std::map<Outcome, std::size_t>& counts, Outcome outcome) {
+  const auto it = counts.find(outcome);
+  return it == counts.end() ? 0 : it->second;
+}
+
+}  // namespace
+
+std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::reproduced:
+      return "reproduced";
+    case Outcome::direction_only:
+      return "direction-only";
+    case Outcome::contradicted:
+      return "contradicted";
+    case Outcome::inconclusive:
+      return "inconclusive";
+    case Outcome::not_run:
+      return "not-run";
+    case Outcome::out_of_reach:
+      return "out-of-reach";
+  }
+  return "";
+}
+
+Outcome outcome_of(const Measured& measured, const std::optional<Range>& expect,
+                   const std::optional<Range>& direction) {
+  if (std::isnan(measured.low) || std::isnan(measured.high)) return Outcome::inconclusive;
+  const auto inside = [&](const std::optional<Range>& range) {
+    return range && range->low <= measured.low && measured.high <= range->high;
+  };
+  const auto disjoint = [&](const std::optional<Range>& range) {
+    return !range || measured.high < range->low || range->high < measured.low;
+  };
+  if (inside(expect)) return Outcome::reproduced;
+  if (inside(direction)) return Outcome::direction_only;
+  if (disjoint(expect) && disjoint(direction)) return Outcome::contradicted;
+  return Outcome::inconclusive;
+}
+
+std::vector<Verdict> judge(const ClaimFile& file, const record::RecordSet& records) {
+  const Judge court(file, records);
+  std::vector<Verdict> verdicts;
+  for (const Claim& claim : file.claims) verdicts.push_back(court.verdict_of(claim));
+  return verdicts;
+}
+
+std::size_t Summary::total() const { return sum_of(measured); }
+std::size_t Summary::total_model() const { return sum_of(model); }
+
+std::string Summary::headline() const {
+  std::string text =
+      fmt::format("{} of {} claims reproduced", count_of(measured, Outcome::reproduced), total());
+  const std::pair<Outcome, const char*> others[] = {{Outcome::direction_only, "in direction only"},
+                                                    {Outcome::contradicted, "contradicted"},
+                                                    {Outcome::inconclusive, "inconclusive"},
+                                                    {Outcome::not_run, "not run here"},
+                                                    {Outcome::out_of_reach, "out of reach"}};
+  for (const auto& [outcome, words] : others)
+    if (const auto count = count_of(measured, outcome); count > 0)
+      text += fmt::format(", {} {}", count, words);
+  if (total_model() > 0)
+    text += fmt::format("; model claims apart: {} of {} agree",
+                        count_of(model, Outcome::reproduced), total_model());
+  return text;
+}
+
+Summary summarize(const std::vector<Verdict>& verdicts) {
+  Summary summary;
+  for (const Verdict& verdict : verdicts) {
+    ++(verdict.reach == Reach::model ? summary.model : summary.measured)[verdict.outcome];
+    if (verdict.required && verdict.outcome == Outcome::contradicted)
+      summary.required_contradicted.push_back(verdict.id);
+  }
+  return summary;
+}
+
+}  // namespace ashlar::claims

@@ -1,0 +1,332 @@
+#include "harness/report/show.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "harness/report/estimates.hpp"
+#include "harness/report/text.hpp"
+#include "harness/report/view.hpp"
+
+namespace ashlar::report {
+
+using model::Json;
+using record::CaseRecord;
+using record::CheckRecord;
+using record::Status;
+
+namespace {
+
+struct Identity {
+  std::string case_id;
+  std::string key;
+  bool operator<(const Identity& other) const { return key < other.key; }
+};
+
+std::set<Identity> identities(const record::RecordSet& records) {
+  std::set<Identity> all;
+  for (const auto& record : records.cases) all.insert({record.case_id, record.key});
+  for (const auto& record : records.studies) all.insert({record.case_id, record.key});
+  return all;
+}
+
+/// The whole words at the end of a key: "dtype=f32/flash", "/flash", "flash", not "sh".
+bool ends_key(const std::string& key, std::string_view selector) {
+  if (selector.empty() || !key.ends_with(selector)) return false;
+  const std::size_t start = key.size() - selector.size();
+  constexpr std::string_view kBoundaries = "/,";
+  return start == 0 || kBoundaries.find(key[start]) != std::string_view::npos ||
+         kBoundaries.find(key[start - 1]) != std::string_view::npos;
+}
+
+Identity find(const record::RecordSet& records, std::string_view selector) {
+  const std::set<Identity> all = identities(records);
+  std::vector<Identity> matches;
+  std::vector<std::string> keys;
+  for (const Identity& candidate : all) {
+    if (candidate.key == selector || candidate.case_id == selector) return candidate;
+    const bool beginning = selector.size() >= 4 && candidate.case_id.starts_with(selector);
+    if (beginning || ends_key(candidate.key, selector)) matches.push_back(candidate);
+    keys.push_back(candidate.key);
+  }
+  if (matches.size() == 1) return matches.front();
+  if (matches.empty()) {
+    const auto near = model::nearest_name(selector, keys);
+    throw std::invalid_argument(
+        fmt::format("no case '{}' in these records{}", selector,
+                    near ? fmt::format("; did you mean '{}'?", *near)
+                         : fmt::format(" ({}); `ashlar table` shows what there is",
+                                       count_of(keys.size(), "case"))));
+  }
+  std::string list;
+  for (std::size_t i = 0; i < std::min<std::size_t>(5, matches.size()); ++i)
+    list += fmt::format("\n  {}  {}", matches[i].case_id, matches[i].key);
+  if (matches.size() > 5) list += fmt::format("\n  and {} more", matches.size() - 5);
+  throw std::invalid_argument(
+      fmt::format("'{}' is the name of more than one case:{}", selector, list));
+}
+
+class Page {
+ public:
+  explicit Page(const ShowOptions& options) : options_(options) {}
+  void line(const std::string& text) { out_ += text + '\n'; }
+  void title(const std::string& text) { line(paint(text, Colour::bold, options_.colour)); }
+  /// A label and a text that is wrapped beside it.
+  void field(const std::string& label, const std::string& text) {
+    if (text.empty()) return;
+    constexpr std::size_t kLabel = 16;
+    const std::size_t room = options_.width > kLabel + 22 ? options_.width - kLabel - 2 : 20;
+    std::string start = paint(pad(label, kLabel), Colour::grey, options_.colour);
+    for (const std::string& part : wrap(text, room)) {
+      line("  " + start + part);
+      start = std::string(kLabel, ' ');
+    }
+  }
+  bool colour() const { return options_.colour; }
+  std::string take() { return std::move(out_); }
+
+ private:
+  ShowOptions options_;
+  std::string out_;
+};
+
+std::string status_text(Status status, bool colour) {
+  const bool fine = status == Status::ok;
+  return paint(word_of(status), fine ? Colour::green : Colour::red, colour);
+}
+
+std::string numbers_text(const std::map<std::string, double>& values) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : values)
+    parts.push_back(fmt::format("{} = {}", name, number(value, 9)));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// {"O": {"max_abs": 1e-6, ...}} as "O: max_abs 1e-06, ..."; any other JSON as it is.
+std::string norms_text(const Json& json) {
+  if (json.is_null() || (json.is_object() && json.empty())) return "";
+  if (!json.is_object()) return json.is_string() ? json.get<std::string>() : json.dump();
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : json.items()) {
+    if (value.is_object()) {
+      parts.push_back(fmt::format("{}: {}", name, norms_text(value)));
+    } else if (value.is_number_float()) {
+      parts.push_back(fmt::format("{} {}", name, number(value.get<double>())));
+    } else {
+      parts.push_back(
+          fmt::format("{} {}", name, value.is_string() ? value.get<std::string>() : value.dump()));
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string exit_text(const std::optional<record::Exit>& exit) {
+  if (!exit) return "";
+  std::vector<std::string> parts;
+  if (exit->status) parts.push_back(fmt::format("status {}", *exit->status));
+  if (exit->signal) parts.push_back(fmt::format("signal {}", *exit->signal));
+  if (exit->timed_out) parts.emplace_back("deadline passed");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// All samples in the unit that suits their median.
+std::string samples_text(const std::vector<std::int64_t>& samples, double median) {
+  double scale = 1;
+  const char* unit = "ns";
+  for (const auto& [size, name] :
+       {std::pair{1e3, "µs"}, std::pair{1e6, "ms"}, std::pair{1e9, "s"}}) {
+    if (median >= size) {
+      scale = size;
+      unit = name;
+    }
+  }
+  std::vector<std::string> parts;
+  for (const std::int64_t sample : samples)
+    parts.push_back(number(static_cast<double>(sample) / scale, 5));
+  return fmt::format("{} {}", fmt::join(parts, " "), unit);
+}
+
+void show_round(Page& page, const CaseRecord& record) {
+  std::string head =
+      fmt::format("round {}: {}", record.round, status_text(record.status, page.colour()));
+  if (record.stop_reason) head += ", stopped: " + *record.stop_reason;
+  if (record.batch != 1) head += fmt::format(", {} executions per sample", record.batch);
+  head += fmt::format(", {}",
+                      count_of(static_cast<std::size_t>(std::max(0, record.warmups)), "warm-up"));
+  page.line("  " + head);
+  page.field("reason", record.reason.value_or(""));
+  page.field("exit", exit_text(record.exit));
+  if (!record.samples_ns.empty()) {
+    const std::vector<double> samples(record.samples_ns.begin(), record.samples_ns.end());
+    const Measured median = shown(statistics::median_interval(samples));
+    page.field(
+        "median",
+        fmt::format("{}, min {}, MdAPE {}", time_text(median),
+                    time_text({*std::min_element(samples.begin(), samples.end()), {}, {}, true}),
+                    percent_text(statistics::mdape(samples))));
+    page.field(count_of(samples.size(), "sample"), samples_text(record.samples_ns, median.value));
+    if (!record.cpu_ns.empty()) {
+      const std::vector<double> cpu(record.cpu_ns.begin(), record.cpu_ns.end());
+      const double busy = statistics::median(cpu);
+      page.field("CPU time", fmt::format("{}, {} threads busy", time_text({busy, {}, {}, true}),
+                                         number(busy / median.value, 3)));
+    }
+  }
+  page.field("flags", fmt::format("{}", fmt::join(record.flags, ", ")));
+}
+
+void show_check(Page& page, const CheckRecord& check) {
+  const std::string verdict = check.accepted ? paint("accepted", Colour::green, page.colour())
+                                             : paint("rejected", Colour::red, page.colour());
+  page.line(fmt::format("  round {}, oracle {}: {}", check.round, check.oracle, verdict));
+  page.field("norms", norms_text(check.norms));
+  page.field("limit", norms_text(check.limit));
+  page.field("mismatch", check.mismatch.value_or(""));
+}
+
+std::string memory_text(const Cell& cell) {
+  std::vector<std::string> parts;
+  if (cell.peak_extra_bytes)
+    parts.push_back(bytes_text(*cell.peak_extra_bytes) + " measured beyond inputs and outputs");
+  if (cell.workspace_bytes) parts.push_back(bytes_text(*cell.workspace_bytes) + " workspace");
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void show_totals(Page& page, const Cell& cell) {
+  const CaseRecord& first = *cell.records.front();
+  page.field("status", status_text(cell.status, page.colour()));
+  page.field("reason", cell.reason);
+  if (cell.time_ns) {
+    page.field("time",
+               fmt::format("{}, min {}, MdAPE {}; {}, {}", time_text(*cell.time_ns),
+                           time_text({cell.min_ns, {}, {}, true}), percent_text(cell.mdape),
+                           count_of(cell.rounds, "round"), count_of(cell.samples, "sample")));
+  }
+  if (first.work) {
+    page.field("work", fmt::format("{} FLOP, {} of traffic at least, {} FLOP/B, precision {}",
+                                   number(first.work->flops), bytes_text(first.work->bytes),
+                                   number(first.work->flops / first.work->bytes, 3),
+                                   first.work->precision));
+  }
+  if (cell.flops_per_s) {
+    std::string rate = number(*cell.flops_per_s / 1e9) + " GFLOP/s";
+    if (cell.share_of_peak)
+      rate +=
+          fmt::format(", {} of the peak measured in this run", percent_text(*cell.share_of_peak));
+    page.field("rate", rate);
+  }
+  for (const Ratio& ratio : cell.speedups)
+    page.field("speed-up", ratio_text(ratio.value) + " over " + ratio.baseline);
+  page.field("memory", memory_text(cell));
+  if (cell.prepare_ns)
+    page.field("prepare", time_text({*cell.prepare_ns, {}, {}, true}) + ", not timed");
+  page.field("counters", numbers_text(first.counters));
+  page.field("metrics", numbers_text(first.metrics));
+}
+
+void show_start(Page& page, const RunView& run, const model::Point& point,
+                const std::string& implementation, const std::string& tier,
+                const std::string& device) {
+  page.line("");
+  page.line(run_text(run));
+  page.field("machine", machine_text(run));
+  page.field("implementation", fmt::format("{} ({}, {})", implementation, tier, device));
+  for (const auto& [axis, value] : point.axes()) page.field(axis, value.text());
+}
+
+void show_timed(Page& page, const record::RecordSet& records, const RunView& run,
+                const TimedView& view, const Row& row, const Cell& cell) {
+  const CaseRecord& first = *cell.records.front();
+  show_start(page, run, row.point, cell.implementation, cell.tier, cell.device);
+  page.field("threads", std::to_string(first.threads));
+  show_totals(page, cell);
+  page.line("");
+  for (const CaseRecord* record : cell.records) show_round(page, *record);
+  page.line("");
+  for (const CheckRecord& check : records.checks) {
+    if (check.run_id == run.run_id && check.case_id == cell.case_id) show_check(page, check);
+  }
+  page.line("  repeat with");
+  page.line("    " + repeat_command(run.run, view.declared.suite, view.declared.experiment,
+                                    row.point, cell.implementation, first.threads));
+}
+
+void show_study(Page& page, const RunView& run, const StudyView& view, const StudyRow& row,
+                const StudyCell& cell) {
+  const auto& first = *cell.records.front();
+  show_start(page, run, row.point, cell.implementation, first.tier, first.device);
+  page.field("status", status_text(cell.status, page.colour()));
+  page.field("reason", cell.reason);
+  for (const auto& [name, value] : cell.metrics) page.field(name, plain_text(value));
+  page.line("");
+  for (const auto* record : cell.records) {
+    page.line(
+        fmt::format("  seed {}: {}", record->seed, status_text(record->status, page.colour())));
+    page.field("reason", record->reason.value_or(""));
+    page.field("exit", exit_text(record->exit));
+    page.field("metrics", numbers_text(record->metrics));
+    page.field("counters", numbers_text(record->counters));
+    if (record->wall_ns)
+      page.field("wall time", time_text({static_cast<double>(*record->wall_ns), {}, {}, true}));
+    for (const auto& [name, columns] : record->curves) {
+      std::vector<std::string> names;
+      for (const auto& [column, values] : columns) names.push_back(column);
+      const std::size_t points = columns.empty() ? 0 : columns.front().second.size();
+      page.field("curve " + name,
+                 fmt::format("{}: {}", count_of(points, "point"), fmt::join(names, ", ")));
+    }
+  }
+  page.line("");
+  page.line("  repeat with");
+  page.line("    " + repeat_command(run.run, view.declared.suite, view.declared.experiment,
+                                    row.point, cell.implementation, 0));
+}
+
+}  // namespace
+
+std::string repeat_command(const record::RunRecord* run, const std::string& suite,
+                           const std::string& experiment, const model::Point& point,
+                           const std::string& implementation, int threads) {
+  std::vector<std::string> words{"ashlar", "run", suite};
+  if (run != nullptr) words.insert(words.end(), {"--mode", run->mode});
+  for (const auto& [axis, value] : point.axes())
+    words.insert(words.end(), {"--where", axis + '=' + value.text()});
+  words.insert(words.end(),
+               {"--only", fmt::format("^{}/{}/.*/{}$", escape_regex(suite),
+                                      escape_regex(experiment), escape_regex(implementation))});
+  if (run != nullptr) words.insert(words.end(), {"--seed", std::to_string(run->seed)});
+  if (threads > 0) words.insert(words.end(), {"--threads", std::to_string(threads)});
+  for (std::string& word : words) word = quote_shell(word);
+  return fmt::format("{}", fmt::join(words, " "));
+}
+
+std::string show_case(const record::RecordSet& records, std::string_view selector,
+                      const ShowOptions& options) {
+  const Identity identity = find(records, selector);
+  Page page(options);
+  page.title(identity.key);
+  page.line("case " + identity.case_id);
+  Filter filter;
+  for (const RunView& run : view(records, filter)) {
+    for (const TimedView& timed : run.timed) {
+      for (const Row& row : timed.rows) {
+        for (const Cell& cell : row.cells) {
+          if (cell.key == identity.key) show_timed(page, records, run, timed, row, cell);
+        }
+      }
+    }
+    for (const StudyView& study : run.studies) {
+      for (const StudyRow& row : study.rows) {
+        for (const StudyCell& cell : row.cells) {
+          if (cell.key == identity.key) show_study(page, run, study, row, cell);
+        }
+      }
+    }
+  }
+  return page.take();
+}
+
+}  // namespace ashlar::report

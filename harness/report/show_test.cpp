@@ -1,0 +1,156 @@
+#include "harness/report/show.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "harness/report/made_up.hpp"
+#include "harness/report/run_summary.hpp"
+
+namespace ashlar::report {
+
+using Catch::Contains;
+using record::RecordSet;
+using record::Status;
+
+namespace {
+
+constexpr const char* kRun = "20260704T101500-ab12";
+
+RecordSet two_cases() {
+  RecordSet records;
+  records.runs.push_back(made_up::run_record(kRun));
+  const auto point = made_up::attention_point(1024, 64, true, "f32");
+  records.cases.push_back(made_up::case_record(kRun, point, "standard", "peer", 4e6));
+  records.cases.push_back(made_up::case_record(kRun, point, "flash", "optimized", 2e6));
+  records.cases[1].counters["tiles_skipped"] = 28;
+  records.cases[1].flags = {"involuntary-switches"};
+  records.cases[1].workspace_bytes = 65536;
+  record::CheckRecord check;
+  check.run_id = kRun;
+  check.case_id = records.cases[1].case_id;
+  check.oracle = "rows in double";
+  check.accepted = true;
+  check.norms = {{"O", {{"max_abs", 1.25e-6}, {"compared", 4096}}}};
+  check.limit = {{"max_abs", 1e-5}};
+  records.checks.push_back(check);
+  return records;
+}
+
+record::EventRecord event(const std::string& name, const model::Json& details,
+                          const std::string& time = "2026-07-04T10:18:05Z") {
+  return {kRun, name, time, details};
+}
+
+}  // namespace
+
+TEST_CASE("show tells all of a case and how to repeat it", "[report]") {
+  const RecordSet records = two_cases();
+  const std::string text = show_case(records, records.cases[1].case_id);
+  CHECK_THAT(text, Contains("causal          true") && Contains("flash (optimized, cpu)"));
+  CHECK_THAT(text, Contains("2.000 ms [1.980, 2.020], min 1.960 ms, MdAPE 1.0 %"));
+  CHECK_THAT(text, Contains("15 samples") && Contains("1.96 2 2.04") && Contains("converged"));
+  CHECK_THAT(text, Contains("1.9 threads busy"));
+  CHECK_THAT(text, Contains("2.00x [2.00, 2.00] over standard"));
+  CHECK_THAT(text, Contains("268.4 GFLOP/s, 60.1 % of the peak"));
+  CHECK_THAT(text, Contains("tiles_skipped = 28") && Contains("involuntary-switches"));
+  CHECK_THAT(text, Contains("64 KiB workspace"));
+  CHECK_THAT(text, Contains("oracle rows in double: accepted"));
+  CHECK_THAT(text, Contains("O: max_abs 1.25e-06, compared 4096"));
+  CHECK_THAT(text, Contains("ashlar run attention --mode quick --where seqlen=1024 "
+                            "--where head_dim=64 --where causal=true --where dtype=f32 "
+                            "--only '^attention/forward/.*/flash$' --seed 42 --threads 2"));
+  CHECK_THAT(text, !Contains("\x1b["));
+  CHECK_THAT(show_case(records, "/flash", {true, 100}), Contains("\x1b["));
+}
+
+TEST_CASE("a case is found by id, beginning, key or end of key", "[report]") {
+  const RecordSet records = two_cases();
+  const std::string& id = records.cases[0].case_id;
+  const std::string text = show_case(records, id);
+  CHECK(show_case(records, id.substr(0, 6)) == text);
+  CHECK(show_case(records, records.cases[0].key) == text);
+  CHECK(show_case(records, "dtype=f32/standard") == text);
+  CHECK_THROWS_WITH(show_case(records, "h"), Contains("no case 'h'"));
+  CHECK_THROWS_WITH(show_case(records, "nowhere"), Contains("no case 'nowhere'"));
+  CHECK_THROWS_WITH(show_case(RecordSet{}, "x"),
+                    Contains("no case 'x' in these records (0 cases)"));
+  RecordSet many = records;
+  many.cases.push_back(made_up::case_record(kRun, made_up::attention_point(2048, 64, true, "f32"),
+                                            "flash", "optimized", 8e6));
+  CHECK_THROWS_WITH(show_case(many, "/flash"),
+                    Contains("more than one case") && Contains("seqlen=2048"));
+}
+
+TEST_CASE("show tells how a case failed", "[report]") {
+  RecordSet records = two_cases();
+  made_up::refuse(records.cases[1], Status::crashed, "killed by signal 11");
+  records.cases[1].exit = record::Exit{std::nullopt, 11, false};
+  records.checks[0].accepted = false;
+  records.checks[0].mismatch = "O[0, 17]: 0.25, expected 0.5";
+  const std::string text = show_case(records, "/flash");
+  CHECK_THAT(text, Contains("crashed") && Contains("killed by signal 11") && Contains("signal 11"));
+  CHECK_THAT(text, Contains("rejected") && Contains("O[0, 17]: 0.25, expected 0.5"));
+}
+
+TEST_CASE("show tells every seed of a study", "[report]") {
+  const RecordSet records = made_up::descent_study(3);
+  const std::string text = show_case(records, "block=5,rule=greedy/greedy");
+  CHECK_THAT(text, Contains("seed 2: ok") && Contains("curve descent") && Contains("61 points"));
+  CHECK_THAT(text, Contains("--where block=5") && !Contains("--threads"));
+}
+
+TEST_CASE("words in the repeat command are quoted", "[report]") {
+  model::Point point;
+  point.set("text", "two words; rm");
+  CHECK_THAT(repeat_command(nullptr, "toy", "a+b", point, "x.y", 0),
+             Contains("--where 'text=two words; rm' --only '^toy/a\\+b/.*/x\\.y$'"));
+}
+
+TEST_CASE("the summary counts cases and lists what failed", "[report]") {
+  RecordSet records = two_cases();
+  const auto point = made_up::attention_point(2048, 64, true, "f32");
+  auto wrong = made_up::case_record(kRun, point, "naive", "naive", 1e9);
+  made_up::refuse(wrong, Status::wrong, "max_abs 3 above 1e-05");
+  auto unsupported = made_up::case_record(kRun, point, "chunked", "peer", 1e9);
+  made_up::refuse(unsupported, Status::unsupported, "not here");
+  records.cases.push_back(wrong);
+  records.cases.push_back(unsupported);
+  records.events = {
+      event("dropped",
+            {{"what", "attention/forward/seqlen=16384 round 0"}, {"why", "budget"}, {"round", 0}}),
+      event("dropped", {{"what", "x round 1"}, {"why", "budget"}, {"round", 1}}),
+      event("dropped", {{"what", "y round 2"}, {"why", "budget"}, {"round", 2}}),
+      event("finished", model::Json::object())};
+  record::CheckRecord control;
+  control.run_id = kRun;
+  control.control = true;
+  control.key = "attention/forward/control";
+  records.checks.push_back(control);
+  std::string text = run_summary(records);
+  CHECK_THAT(text, Contains("4 cases: 2 ok, 1 unsupported, 1 wrong"));
+  CHECK_THAT(text, Contains(wrong.key) && Contains("max_abs 3 above 1e-05"));
+  CHECK_THAT(text, !Contains("not here"));
+  CHECK_THAT(text, Contains("dropped:\n  attention/forward/seqlen=16384 round 0\n    budget"));
+  CHECK_THAT(text, Contains("2 later rounds dropped: budget"));
+  CHECK_THAT(text, Contains("1 negative control rejected"));
+  CHECK_THAT(text, Contains("wall time 3 min 5 s"));
+  records.checks.back().accepted = true;
+  text = run_summary(records, {true, 60});
+  CHECK_THAT(text, Contains("negative controls that were accepted") && Contains("\x1b[31m"));
+}
+
+TEST_CASE("a summary of nothing is a sentence", "[report]") {
+  CHECK(run_summary(RecordSet{}) == "the records hold no run\n");
+  RecordSet records;
+  records.runs.push_back(made_up::run_record(kRun));
+  CHECK_THAT(run_summary(records), Contains("no case was executed"));
+  records.warnings = {"a.jsonl: torn last line"};
+  CHECK_THAT(run_summary(records), Contains("warning: a.jsonl: torn last line"));
+}
+
+TEST_CASE("seconds between times", "[report]") {
+  CHECK(*seconds_between("2026-02-28T23:59:30Z", "2026-03-01T00:00:00.5Z") == Approx(30.5));
+  CHECK_FALSE(seconds_between("yesterday", "2026-03-01T00:00:00Z"));
+  CHECK_FALSE(seconds_between("2026-02-30T00:00:00Z", "2026-03-01T00:00:00Z"));
+}
+
+}  // namespace ashlar::report

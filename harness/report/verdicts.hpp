@@ -1,0 +1,32 @@
+#pragma once
+// The verdict table of `ashlar check`.
+#include <string>
+#include <vector>
+
+#include "harness/claims/judge.hpp"
+#include "harness/report/text.hpp"
+
+namespace ashlar::report {
+
+/// A claim file and what the records said of it: one verdict per claim, in the file's order.
+struct Judged {
+  claims::ClaimFile file;
+  std::vector<claims::Verdict> verdicts;
+};
+
+struct VerdictOptions {
+  bool colour = false;
+  std::size_t width = 100;
+  /// False: claims that were not run or are out of reach are gathered by their reason.
+  bool every = false;
+};
+
+/// For a terminal: per suite the headline, then the claims grouped by outcome with id, reported,
+/// expected, measured and reason, wrapped to the width. No claims give a sentence that says so.
+std::string verdict_text(const std::vector<Judged>& suites, const VerdictOptions& options = {});
+
+/// Markdown and LaTeX: one table per suite; CSV and JSON: one row per claim with every field and
+/// the case ids that it rests on.
+std::string verdict_table(const std::vector<Judged>& suites, Format format);
+
+}  // namespace ashlar::report
