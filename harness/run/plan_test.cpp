@@ -1,0 +1,82 @@
+#include "harness/run/plan.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "harness/testing/toy.hpp"
+
+using namespace ashlar::run;
+using namespace ashlar::model;
+
+namespace {
+
+Registry toy() {
+  Registry registry;
+  registry.push_back(ashlar::testing::toy_suite());
+  return registry;
+}
+
+Plan plan(const Filter& filter, Mode mode = Mode::quick) {
+  static const Registry registry = toy();
+  return make_plan(registry, filter, mode, 1);
+}
+
+}  // namespace
+
+TEST_CASE("the whole toy: points, cases, least work first, controls once per experiment") {
+  const Plan all = plan({});
+  CHECK(all.points.size() == 3 * 2 + 1 + 2);
+  CHECK(all.points.front().point.integer("length") == 64);
+  int with_controls = 0;
+  for (const PlannedPoint& planned : all.points) with_controls += planned.with_controls ? 1 : 0;
+  CHECK(with_controls == 2);  // a study has none
+}
+
+TEST_CASE("filters choose, and combine") {
+  CHECK(plan({.where = {{"length", "256"}}, .only = {"toy/scale"}}).points.size() == 2);
+  CHECK(plan({.where = {{"length", "256"}, {"length", "64"}, {"variant", "plain"}},
+              .only = {"toy/scale"}})
+            .points.size() == 2);
+  const Plan tier = plan({.only = {"toy/scale"}, .tiers = {"reference"}});
+  for (const PlannedPoint& planned : tier.points) {
+    REQUIRE(planned.implementations.size() == 1);
+    CHECK(planned.implementations[0]->name == "loop");
+  }
+  const Plan skipped = plan({.only = {"toy/scale"}, .skip = {"python", "absent"}});
+  CHECK(skipped.points.front().implementations.size() == 3);
+}
+
+TEST_CASE("wrong words are answered with what there is") {
+  CHECK_THROWS_WITH(plan({.suites = {"toi"}}),
+                    Catch::Contains("unknown suite 'toi'; did you mean 'toy'"));
+  CHECK_THROWS_WITH(plan({.where = {{"lenght", "64"}}}), Catch::Contains("did you mean 'length'"));
+  CHECK_THROWS_WITH(plan({.where = {{"length", "63"}}}),
+                    Catch::Contains("no value '63' in mode quick; it has"));
+  CHECK_THROWS_WITH(plan({.where = {{"length", "4096"}}}), Catch::Contains("another mode has it"));
+  CHECK_THROWS_WITH(plan({.only = {"("}}),
+                    Catch::Contains("--only") && Catch::Contains("regular expression"));
+  CHECK_THROWS_WITH(plan({.only = {"no-such-case"}}), Catch::Contains("nothing to run"));
+  CHECK_THROWS_WITH(plan({.tiers = {"cudda"}}), Catch::Contains("did you mean 'cuda'"));
+}
+
+TEST_CASE(
+    "the hash of a plan changes with what is planned, the mode and the seed, and with nothing "
+    "else") {
+  static const Registry registry = toy();
+  const Plan a = make_plan(registry, {}, Mode::quick, 1);
+  CHECK(make_plan(registry, {}, Mode::quick, 1).hash == a.hash);
+  CHECK(make_plan(registry, {}, Mode::quick, 2).hash != a.hash);
+  CHECK(make_plan(registry, {}, Mode::full, 1).hash != a.hash);
+  CHECK(make_plan(registry, {.skip = {"loop"}}, Mode::quick, 1).hash != a.hash);
+}
+
+TEST_CASE("on a GPU only what runs there is planned") {
+  CHECK_THROWS_WITH(plan({}, Mode::gpu), Catch::Contains("nothing to run"));
+}
+
+TEST_CASE("a point's seed depends on the point and the run's seed, not on the implementation") {
+  static const Registry registry = toy();
+  const Experiment& scale = *registry.front().find("scale");
+  const auto points = scale.points(Mode::quick);
+  CHECK(point_seed(1, scale, points[0]) != point_seed(1, scale, points[1]));
+  CHECK(point_seed(1, scale, points[0]) != point_seed(2, scale, points[0]));
+}
