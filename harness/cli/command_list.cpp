@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "harness/claims/claim.hpp"
+#include "harness/cli/options.hpp"
+#include "harness/cli/resources.hpp"
+
+namespace ashlar::cli {
+
+namespace {
+
+using model::Experiment;
+using model::Mode;
+using model::Suite;
+
+std::vector<const Suite*> chosen(const Context& context, const run::Filter& filter) {
+  std::vector<std::string> known;
+  for (const Suite& suite : *context.registry) known.push_back(suite.id());
+  for (const std::string& name : filter.suites) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw UsageError(fmt::format("unknown suite '{}'{}", name, model::suggestion(name, known)));
+    }
+  }
+  std::vector<const Suite*> suites;
+  for (const Suite& suite : *context.registry) {
+    const bool wanted =
+        filter.suites.empty() ||
+        std::find(filter.suites.begin(), filter.suites.end(), suite.id()) != filter.suites.end();
+    if (wanted) suites.push_back(&suite);
+  }
+  return suites;
+}
+
+void list_experiments(const Suite& suite, Mode mode) {
+  for (const auto& experiment : suite.experiments()) {
+    fmt::print("{}/{}: {} ({}, {} points in mode {})\n", suite.id(), experiment->name,
+               experiment->about, experiment->kind == model::Kind::study ? "study" : "timed",
+               experiment->points(mode).size(), model::name_of(mode));
+    for (const model::Axis& axis : experiment->axes) {
+      std::vector<std::string> values;
+      for (const model::Value& value : axis.values_in(mode)) values.push_back(value.text());
+      fmt::print("  {} = {}\n", axis.name, fmt::join(values, ", "));
+    }
+  }
+}
+
+void list_implementations(const Suite& suite) {
+  for (const auto& experiment : suite.experiments()) {
+    for (const model::Implementation& implementation : experiment->implementations) {
+      fmt::print("{}/{}/{}  {}, {}{}{}\n", suite.id(), experiment->name, implementation.name,
+                 model::name_of(implementation.tier), model::name_of(implementation.options.device),
+                 implementation.options.about.empty() ? "" : ": ", implementation.options.about);
+    }
+    for (const model::Implementation& control : experiment->controls) {
+      fmt::print("{}/{}/{}  negative control\n", suite.id(), experiment->name, control.name);
+    }
+  }
+}
+
+void list_claims(const Suite& suite) {
+  const std::filesystem::path path =
+      find_resource(fmt::format("suites/{}/claims.toml", suite.id()));
+  if (path.empty()) {
+    fmt::print("{}: no claim file\n", suite.id());
+    return;
+  }
+  for (const claims::Claim& claim : claims::load(path).claims) {
+    fmt::print("{}  [{}] {}\n", claim.id, claims::name_of(claim.reach), claim.says);
+  }
+}
+
+}  // namespace
+
+int list_command(const Context& context, const Arguments& arguments) {
+  Options options("list", "[suites|experiments|cases|implementations|claims] [SUITE...]",
+                  "Lists what there is. 'cases' prints exactly what 'ashlar run' with the same "
+                  "filters would run.");
+  add_filter_options(options);
+  if (!options.parse(context, arguments)) return kFine;
+  const std::vector<std::string> kinds = {"suites", "experiments", "cases", "implementations",
+                                          "claims"};
+  run::Filter filter = filter_from(options);
+  std::string kind = "suites";
+  if (!filter.suites.empty()) {
+    kind = filter.suites.front();
+    filter.suites.erase(filter.suites.begin());
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+      throw UsageError(
+          fmt::format("ashlar list: unknown kind '{}'{}", kind, model::suggestion(kind, kinds)));
+    }
+  }
+  const Mode mode = mode_from(options);
+  if (kind == "cases") {
+    const run::Plan plan =
+        run::make_plan(*context.registry, filter, mode, options.get<std::uint64_t>("seed"));
+    for (const run::PlannedPoint& planned : plan.points) {
+      for (const model::Implementation* implementation : planned.implementations) {
+        const std::string key =
+            run::case_key(*planned.experiment, planned.point, implementation->name);
+        fmt::print("{}  {}\n", run::case_id(key), key);
+      }
+    }
+    return kFine;
+  }
+  for (const Suite* suite : chosen(context, filter)) {
+    if (kind == "suites") fmt::print("{}  {}\n", suite->id(), suite->title());
+    if (kind == "experiments") list_experiments(*suite, mode);
+    if (kind == "implementations") list_implementations(*suite);
+    if (kind == "claims") list_claims(*suite);
+  }
+  return kFine;
+}
+
+}  // namespace ashlar::cli

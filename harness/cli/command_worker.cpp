@@ -1,0 +1,12 @@
+#include "harness/cli/options.hpp"
+#include "harness/cli/services.hpp"
+#include "harness/run/worker.hpp"
+
+namespace ashlar::cli {
+
+/// Started by `run` and by nobody else; serves the worker protocol on standard input and output.
+int worker_command(const Context& context, const Arguments&) {
+  return run::Worker(*context.registry, worker_services()).serve();
+}
+
+}  // namespace ashlar::cli

@@ -1,0 +1,176 @@
+#include "harness/cli/options.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+namespace ashlar::cli {
+
+namespace po = boost::program_options;
+
+Options::Options(std::string verb, std::string positionals, std::string about)
+    : verb_(std::move(verb)),
+      positionals_(std::move(positionals)),
+      about_(std::move(about)),
+      description_("Options", 100) {
+  add()("help", "this text");
+}
+
+std::vector<std::string> Options::known_names() const {
+  std::vector<std::string> names;
+  for (const auto& option : description_.options()) names.push_back("--" + option->long_name());
+  return names;
+}
+
+void Options::print_help(const Context&) const {
+  std::ostringstream options;
+  options << description_;
+  fmt::print("Usage: ashlar {}{}{} [options]\n\n{}\n\n{}", verb_, positionals_.empty() ? "" : " ",
+             positionals_, about_, options.str());
+}
+
+bool Options::parse(const Context& context, const Arguments& arguments) {
+  // Everything without a dash is collected here, so that no word is silently swallowed.
+  po::options_description all;
+  all.add(description_);
+  all.add_options()("word", po::value<std::vector<std::string>>());
+  po::positional_options_description positional;
+  positional.add("word", -1);
+  namespace style = po::command_line_style;
+  const int rules = style::allow_long | style::long_allow_adjacent | style::long_allow_next;
+  try {
+    po::store(
+        po::command_line_parser(arguments).options(all).positional(positional).style(rules).run(),
+        values_);
+    po::notify(values_);
+  } catch (const po::unknown_option& error) {
+    throw UsageError(fmt::format("ashlar {}: unknown option '{}'{}", verb_, error.get_option_name(),
+                                 model::suggestion(error.get_option_name(), known_names())));
+  } catch (const po::error& error) {
+    throw UsageError(
+        fmt::format("ashlar {}: {}; see 'ashlar {} --help'", verb_, error.what(), verb_));
+  }
+  if (has("help")) {
+    print_help(context);
+    return false;
+  }
+  words_ = list("word");
+  for (const std::string& word : words_) {
+    if (word.starts_with("-")) {
+      throw UsageError(
+          fmt::format("ashlar {}: unknown option '{}'; options are spelled out, as in --mode{}",
+                      verb_, word, model::suggestion("-" + word, known_names())));
+    }
+  }
+  return true;
+}
+
+std::vector<std::string> Options::list(const std::string& name) const {
+  return has(name) ? get<std::vector<std::string>>(name) : std::vector<std::string>();
+}
+
+void Options::at_most(std::size_t most) const {
+  if (words_.size() > most) {
+    throw UsageError(fmt::format("ashlar {}: unexpected word '{}'; see 'ashlar {} --help'", verb_,
+                                 words_[most], verb_));
+  }
+}
+
+void add_filter_options(Options& options) {
+  options.add()                                                                         //
+      ("mode", po::value<std::string>()->default_value("quick"), "quick, full or gpu")  //
+      ("where", po::value<std::vector<std::string>>(),
+       "axis=value; only these points (repeatable; the same axis twice: either value)")  //
+      ("only", po::value<std::vector<std::string>>(),
+       "regular expression on the case key (repeatable)")  //
+      ("skip", po::value<std::vector<std::string>>(),
+       "regular expression on the case key (repeatable)")  //
+      ("tier", po::value<std::vector<std::string>>(),
+       "naive, reference, optimized, cuda or peer (repeatable)")  //
+      ("seed", po::value<std::uint64_t>()->default_value(1),
+       "seed of problems, orders and bootstraps");
+}
+
+std::vector<std::pair<std::string, std::string>> axis_choices(const Options& options) {
+  std::vector<std::pair<std::string, std::string>> choices;
+  for (const std::string& text : options.list("where")) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      throw UsageError(
+          fmt::format("--where '{}': write axis=value, as in --where seqlen=1024", text));
+    }
+    choices.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return choices;
+}
+
+run::Filter filter_from(const Options& options) {
+  run::Filter filter;
+  filter.suites = options.words();
+  filter.where = axis_choices(options);
+  filter.only = options.list("only");
+  filter.skip = options.list("skip");
+  filter.tiers = options.list("tier");
+  return filter;
+}
+
+model::Mode mode_from(const Options& options) {
+  try {
+    return model::parse_mode(options.get<std::string>("mode"));
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(std::string("--mode: ") + error.what());
+  }
+}
+
+std::vector<std::filesystem::path> record_files(const std::vector<std::string>& words) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  for (const std::string& word : words) {
+    if (!fs::exists(word)) {
+      std::vector<std::string> near;
+      const fs::path folder =
+          fs::path(word).has_parent_path() ? fs::path(word).parent_path() : fs::path(".");
+      std::error_code ignored;
+      for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+        if (entry.path().extension() == ".jsonl")
+          near.push_back(fs::path(entry.path()).lexically_normal().string());
+      }
+      throw UsageError(fmt::format("no record file '{}'{}", word, model::suggestion(word, near)));
+    }
+    if (fs::is_directory(word))
+      throw UsageError(fmt::format("'{}' is a folder, not a record file", word));
+    files.emplace_back(word);
+  }
+  if (!words.empty()) return files;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(kRunFolder, ignored)) {
+    if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+  }
+  if (files.empty()) {
+    throw UsageError(
+        fmt::format("no record file: '{}/' holds none; make one with 'ashlar run', or name a file",
+                    kRunFolder));
+  }
+  // Names begin with the time, so the newest is the last.
+  return {*std::max_element(files.begin(), files.end())};
+}
+
+void write_output(const std::optional<std::string>& path, const std::string& text) {
+  if (!path) {
+    fmt::print("{}", text);
+    if (!text.ends_with('\n')) fmt::print("\n");
+    return;
+  }
+  std::ofstream file(*path, std::ios::binary);
+  file << text;
+  if (!text.ends_with('\n')) file << '\n';
+  file.close();
+  if (!file) throw UsageError(fmt::format("cannot write '{}': {}", *path, std::strerror(errno)));
+}
+
+}  // namespace ashlar::cli

@@ -1,0 +1,22 @@
+#pragma once
+// What the verbs that read records share.
+#include "harness/cli/options.hpp"
+#include "harness/report/text.hpp"
+#include "harness/report/view.hpp"
+
+namespace ashlar::cli {
+
+/// --format; throws UsageError with the nearest known name.
+report::Format format_from(const std::string& name);
+
+/// --suite, --experiment, --where, --only, --skip.
+void add_report_filter(Options& options);
+report::Filter report_filter(const Options& options);
+
+/// Loads the records that the words name; warnings go to standard error.
+record::RecordSet load_records(const std::vector<std::string>& words);
+
+/// --out, when given.
+std::optional<std::string> output_path(const Options& options);
+
+}  // namespace ashlar::cli

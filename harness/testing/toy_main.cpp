@@ -1,0 +1,14 @@
+#include <cstdlib>
+
+#include "harness/cli/command.hpp"
+#include "harness/testing/toy.hpp"
+
+/// The toy suite behind the real command line; with ASHLAR_TOY_BLIND set also the suite whose
+/// oracle is blind.
+int main(int argc, char** argv) {
+  ashlar::model::Registry registry;
+  registry.push_back(ashlar::testing::toy_suite());
+  if (std::getenv("ASHLAR_TOY_BLIND") != nullptr)
+    registry.push_back(ashlar::testing::toy_with_blind_oracle());
+  return ashlar::cli::dispatch(argc, argv, registry);
+}

@@ -1,0 +1,184 @@
+// Bad words and bad files through the real executable: one clear line, the right exit status,
+// nothing half-written.
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+#include "harness/testing/program.hpp"
+
+using namespace ashlar::testing;
+using Catch::Contains;
+
+namespace {
+
+Ended toy(const Folder& folder, const std::vector<std::string>& words) {
+  return run_program(ASHLAR_TOY, words, folder.path());
+}
+
+std::size_t lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+void make_records(const Folder& folder) {
+  REQUIRE(toy(folder, {"run", "toy", "--only", "scale.*loop", "--where", "length=64",
+                       "--no-calibration", "--out", "r.jsonl"})
+              .status == 0);
+}
+
+}  // namespace
+
+TEST_CASE("unknown words end in 3 with one line and the nearest known word") {
+  const Folder folder;
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"rum"}, "did you mean 'run'"},
+      {{"run", "tow"}, "did you mean 'toy'"},
+      {{"run", "toy", "--mod", "quick"}, "did you mean '--mode'"},
+      {{"run", "toy", "--mode", "quik"}, "did you mean 'quick'"},
+      {{"run", "toy", "--where", "lenght=64"}, "did you mean 'length'"},
+      {{"run", "toy", "--where", "length=65"}, "it has 1024, 256, 64"},
+      {{"run", "toy", "--where", "length"}, "axis=value"},
+      {{"run", "toy", "--where", "length=64", "variant=plain"}, "unknown suite 'variant=plain'"},
+      {{"run", "toy", "--only", "nothing-like-this"}, "nothing to run"},
+      {{"run", "toy", "--only", "("}, "regular expression"},
+      {{"run", "toy", "--tier", "fast"}, "unknown tier"},
+      {{"run", "toy", "--seed", "many"}, "--seed"},
+      {{"run", "toy", "--threads", "0"}, "greater than zero"},
+      {{"run", "toy", "--budget", "-3"}, "greater than zero"},
+      {{"run", "toy", "-x"}, "unknown option"},
+      {{"list", "experimants"}, "did you mean 'experiments'"},
+      {{"table", "--format", "markdwon"}, "did you mean 'markdown'"},
+      {{"machine", "stray"}, "unexpected word 'stray'"},
+      {{"show"}, "name a case"},
+      {{"check"}, "no record file"},
+      {{"check", "absent.jsonl"}, "no record file 'absent.jsonl'"},
+  };
+  for (const auto& [words, expected] : wrong) {
+    const Ended ended = toy(folder, words);
+    INFO(words.front() << " " << words.back() << ": " << ended.errors);
+    CHECK(ended.status == 3);
+    CHECK(lines(ended.errors) == 1);
+    CHECK_THAT(ended.errors, Contains(expected));
+    CHECK(ended.output.empty());
+  }
+  CHECK(std::filesystem::is_empty(folder.path()));  // nothing was written
+}
+
+TEST_CASE("help, version and lists") {
+  const Folder folder;
+  CHECK(toy(folder, {}).status == 3);
+  CHECK_THAT(toy(folder, {"--help"}).output, Contains("Usage: ashlar VERB"));
+  CHECK(toy(folder, {"--version"}).status == 0);
+  for (const char* verb : {"list", "run", "check", "table", "plot", "show", "machine", "gbench"}) {
+    const Ended help = toy(folder, {verb, "--help"});
+    CHECK(help.status == 0);
+    CHECK_THAT(help.output, Contains("Usage: ashlar " + std::string(verb)));
+  }
+  CHECK_THAT(toy(folder, {"list", "suites"}).output, Contains("toy"));
+  CHECK_THAT(toy(folder, {"list", "experiments"}).output,
+             Contains("toy/descent") && Contains("length = 64, 256, 1024"));
+  CHECK_THAT(toy(folder, {"list", "implementations"}).output, Contains("negative control"));
+  CHECK_THAT(toy(folder, {"list", "cases", "--where", "length=64"}).output,
+             Contains("toy/scale/length=64,variant=plain/loop"));
+  CHECK_THAT(toy(folder, {"run", "--dry-run"}).output, Contains("points") && Contains("plan"));
+}
+
+TEST_CASE("a malformed claim file is named by file, line and column") {
+  const Folder folder;
+  make_records(folder);
+  write_text(folder / "broken.toml", "suite = \"toy\"\n\n[[claim]]\nid = \"a\nsays = 1\n");
+  const Ended syntax = toy(folder, {"check", "r.jsonl", "--claims", "broken.toml"});
+  CHECK(syntax.status == 3);
+  CHECK_THAT(syntax.errors, Contains("broken.toml:4:"));
+  write_text(folder / "unknown.toml",
+             "suite = \"toy\"\n\n[[claim]]\nid = \"a\"\nsays = \"s\"\nsorce = \"x\"\n");
+  const Ended unknown = toy(folder, {"check", "r.jsonl", "--claims", "unknown.toml"});
+  CHECK(unknown.status == 3);
+  CHECK_THAT(unknown.errors, Contains("unknown.toml:6:") && Contains("did you mean 'source'"));
+  CHECK(toy(folder, {"check", "r.jsonl", "--claims", "absent.toml"}).status == 3);
+}
+
+TEST_CASE(
+    "a torn last line is skipped with a warning; another bad line is an error with its number") {
+  const Folder folder;
+  make_records(folder);
+  const std::string text = read_text(folder / "r.jsonl");
+  write_text(folder / "torn.jsonl", text.substr(0, text.size() - 20));
+  const Ended torn = toy(folder, {"table", "torn.jsonl"});
+  CHECK(torn.status == 0);
+  CHECK_THAT(torn.errors, Contains("torn.jsonl"));
+  write_text(folder / "bad.jsonl", text + "this is no record\n" + text);
+  const Ended bad = toy(folder, {"table", "bad.jsonl"});
+  CHECK(bad.status == 3);
+  CHECK_THAT(bad.errors, Contains("bad.jsonl:" + std::to_string(lines(text) + 1)));
+  write_text(folder / "empty.jsonl", "");
+  CHECK(toy(folder, {"table", "empty.jsonl"}).status == 3);
+}
+
+TEST_CASE("an output that cannot be written is refused before anything is measured") {
+  const Folder folder;
+  write_text(folder / "file", "in the way");
+  const Ended blocked = toy(folder, {"run", "toy", "--no-calibration", "--out", "file/r.jsonl"});
+  CHECK(blocked.status == 3);
+  CHECK_THAT(blocked.errors, Contains("--out") && Contains("file/r.jsonl"));
+  CHECK(lines(blocked.errors) == 1);
+  const Ended exists = toy(folder, {"run", "toy", "--no-calibration", "--out", "file"});
+  CHECK(exists.status == 3);
+  CHECK_THAT(exists.errors, Contains("exists"));
+  CHECK(read_text(folder / "file") == "in the way");
+  if (geteuid() != 0) {  // root may write anywhere
+    std::filesystem::create_directory(folder / "locked");
+    std::filesystem::permissions(folder / "locked", std::filesystem::perms::owner_read);
+    CHECK(toy(folder, {"run", "toy", "--no-calibration", "--out", "locked/r.jsonl"}).status == 3);
+  }
+}
+
+TEST_CASE("a full disk ends in 5 and keeps every finished record") {
+  const Folder folder;
+  // /dev/full refuses every write, as a full disk does.
+  const Ended ended = toy(folder, {"table", "--out", "/dev/full", "r.jsonl"});
+  CHECK(ended.status == 3);  // there is no r.jsonl; the next one has records
+  make_records(folder);
+  const Ended full = toy(folder, {"table", "r.jsonl", "--out", "/dev/full"});
+  CHECK(full.status == 3);
+  CHECK_THAT(full.errors, Contains("/dev/full"));
+}
+
+TEST_CASE("tables and figures come from record files alone") {
+  const Folder folder;
+  REQUIRE(toy(folder, {"run", "toy", "--only", "toy/(scale|descent)", "--skip", "python|absent",
+                       "--no-calibration", "--out", "r.jsonl"})
+              .status == 0);
+  CHECK_THAT(toy(folder, {"table", "r.jsonl"}).output, Contains("| ") && Contains("tenfold"));
+  for (const char* format : {"csv", "json", "latex"}) {
+    const Ended table = toy(folder, {"table", "r.jsonl", "--format", format});
+    CHECK(table.status == 0);
+    CHECK_THAT(table.output, Contains("unrolled"));
+  }
+  const Ended plotted = toy(folder, {"plot", "r.jsonl", "--out", "figures"});
+  INFO(plotted.errors);
+  CHECK(plotted.status == 0);
+  bool picture = false;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "figures")) {
+    picture = picture || entry.path().extension() == ".svg";
+  }
+  CHECK(picture);
+}
+
+TEST_CASE("gbench runs the same cases, verified, under Google Benchmark's flags") {
+  const Folder folder;
+  const Ended ended =
+      toy(folder, {"gbench", "toy", "--only", "scale.*(loop|unrolled)", "--where", "length=64",
+                   "--benchmark_format=json", "--benchmark_min_time=0.001"});
+  if (ended.status == 3 && ended.errors.find("built without") != std::string::npos) {
+    WARN("built without Google Benchmark");
+    return;
+  }
+  INFO(ended.errors);
+  CHECK(ended.status == 0);
+  CHECK_THAT(ended.output,
+             Contains("\"benchmarks\"") && Contains("toy/scale/length=64,variant=plain/unrolled"));
+  const Ended wrong =
+      toy(folder, {"gbench", "toy", "--only", "misbehave.*/wrong", "--benchmark_min_time=0.001"});
+  CHECK(wrong.status == 2);
+  CHECK(toy(folder, {"gbench", "toy", "--benchmark_filter=no-such-case"}).status == 3);
+}

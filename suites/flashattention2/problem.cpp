@@ -1,0 +1,356 @@
+#include "suites/flashattention2/problem.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "impls/core/half.hpp"
+#include "impls/core/random.hpp"
+#include "impls/flashattention2/reference.hpp"
+
+namespace ashlar::flashattention2::suite {
+
+namespace {
+
+using core::DType;
+using model::ElementType;
+using model::Point;
+
+constexpr Index kRowsPerHead = 24;
+constexpr Index kMostHeads = 4;
+
+DType dtype_named(const std::string& name) {
+  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
+    if (core::name_of(dtype) == name) return dtype;
+  }
+  throw std::invalid_argument("no storage type '" + name + "'");
+}
+
+ElementType element_type(DType dtype) { return model::element_type(core::name_of(dtype)); }
+
+/// Any element as double.
+double value(const core::ConstAnyView<4>& tensor, Index b, Index n, Index h, Index k) {
+  const Index offset =
+      b * tensor.strides[0] + n * tensor.strides[1] + h * tensor.strides[2] + k * tensor.strides[3];
+  switch (tensor.dtype) {
+    case DType::f32:
+      return static_cast<const float*>(tensor.data)[offset];
+    case DType::bf16:
+      return core::to_float(static_cast<const core::BFloat16*>(tensor.data)[offset]);
+    case DType::f16:
+      return core::to_float(static_cast<const core::Float16*>(tensor.data)[offset]);
+    default:
+      throw std::invalid_argument("unexpected storage type");
+  }
+}
+
+float rounded(DType dtype, float exact) {
+  if (dtype == DType::bf16) return core::to_float(core::to_bfloat16(exact));
+  if (dtype == DType::f16) return core::to_float(core::to_float16(exact));
+  return exact;
+}
+
+void store(const core::AnyView<4>& tensor, Index b, Index n, Index h, Index k, float exact) {
+  const Index offset =
+      b * tensor.strides[0] + n * tensor.strides[1] + h * tensor.strides[2] + k * tensor.strides[3];
+  switch (tensor.dtype) {
+    case DType::bf16:
+      static_cast<core::BFloat16*>(tensor.data)[offset] = core::to_bfloat16(exact);
+      break;
+    case DType::f16:
+      static_cast<core::Float16*>(tensor.data)[offset] = core::to_float16(exact);
+      break;
+    default:
+      static_cast<float*>(tensor.data)[offset] = exact;
+  }
+}
+
+struct SampledRow {
+  Index batch;
+  Index head;
+  Index row;
+};
+
+/// Draws without repetition, ascending.
+std::vector<Index> drawn(Index count, Index most, std::vector<Index> fixed, std::uint64_t seed) {
+  if (count <= most) {
+    std::vector<Index> all(static_cast<std::size_t>(count));
+    for (Index i = 0; i < count; ++i) all[static_cast<std::size_t>(i)] = i;
+    return all;
+  }
+  std::erase_if(fixed, [&](Index i) { return i < 0 || i >= count; });
+  for (std::uint64_t draw = 0; static_cast<Index>(fixed.size()) < most; ++draw) {
+    const std::uint64_t word = core::seed_of(seed, std::to_string(draw));
+    fixed.push_back(static_cast<Index>(word % static_cast<std::uint64_t>(count)));
+    std::sort(fixed.begin(), fixed.end());
+    fixed.erase(std::unique(fixed.begin(), fixed.end()), fixed.end());
+  }
+  return fixed;
+}
+
+std::vector<SampledRow> sampled_rows(const AttentionProblem& problem) {
+  const Index seqlen = problem.q.shape()[1];
+  const Index heads = problem.q.shape()[2];
+  const Index pairs = problem.q.shape()[0] * heads;
+  const std::vector<Index> edges = {0,   1,   63,         64,         95,        96,
+                                    127, 128, seqlen / 2, seqlen - 2, seqlen - 1};
+  std::vector<SampledRow> rows;
+  for (const Index pair :
+       drawn(pairs, kMostHeads, {0, pairs - 1}, core::seed_of(problem.seed, "heads"))) {
+    for (const Index row : drawn(seqlen, kRowsPerHead, edges,
+                                 core::seed_of(problem.seed, "rows" + std::to_string(pair)))) {
+      rows.push_back({pair / heads, pair % heads, row});
+    }
+  }
+  return rows;
+}
+
+/// Collects rows of out and lse as expected elements.
+template <class ComputeRow>
+model::Expected collect(const AttentionProblem& problem, ComputeRow compute) {
+  const Index seqlen = problem.q.shape()[1];
+  const Index heads = problem.q.shape()[2];
+  const Index head_dim = problem.q.shape()[3];
+  model::Expected expected{{"out", {}, {}}, {"lse", {}, {}}};
+  for (const SampledRow& at : sampled_rows(problem)) {
+    const RowResult row = compute(at);
+    for (Index k = 0; k < head_dim; ++k) {
+      expected[0].indices.push_back(((at.batch * seqlen + at.row) * heads + at.head) * head_dim +
+                                    k);
+      expected[0].values.push_back(row.out[static_cast<std::size_t>(k)]);
+    }
+    expected[1].indices.push_back((at.batch * heads + at.head) * seqlen + at.row);
+    expected[1].values.push_back(row.lse);
+  }
+  return expected;
+}
+
+/// Plain attention of one row with every intermediate rounded to the storage type.
+RowResult plain_row(const AttentionProblem& problem, const SampledRow& at) {
+  const ForwardParams params = forward_params(problem, nullptr);
+  const DType dtype = params.q.dtype;
+  const Index columns = problem.causal ? at.row + 1 : params.seqlen_k();
+  std::vector<float> scores;
+  float greatest = -std::numeric_limits<float>::infinity();
+  for (Index c = 0; c < columns; ++c) {
+    float dot = 0;
+    for (Index k = 0; k < params.head_dim(); ++k) {
+      dot += static_cast<float>(value(params.q, at.batch, at.row, at.head, k) *
+                                value(params.k, at.batch, c, at.head, k));
+    }
+    scores.push_back(rounded(dtype, dot * params.scale));
+    greatest = std::max(greatest, scores.back());
+  }
+  float sum = 0;
+  for (float& score : scores) {
+    score = std::exp(score - greatest);
+    sum += score;
+  }
+  RowResult row;
+  row.lse = static_cast<double>(greatest + std::log(sum));
+  for (Index k = 0; k < params.head_dim(); ++k) {
+    float out = 0;
+    for (Index c = 0; c < columns; ++c) {
+      const float weight = rounded(dtype, scores[static_cast<std::size_t>(c)] / sum);
+      out += weight * static_cast<float>(value(params.v, at.batch, c, at.head, k));
+    }
+    row.out.push_back(static_cast<double>(rounded(dtype, out)));
+  }
+  return row;
+}
+
+/// The shape that the controls share: a loop over all rows with one broken detail.
+template <class Row>
+void for_each_row(const AttentionProblem& problem, Row row) {
+  for (Index b = 0; b < problem.q.shape()[0]; ++b) {
+    for (Index h = 0; h < problem.q.shape()[2]; ++h) {
+      for (Index n = 0; n < problem.q.shape()[1]; ++n) row(b, h, n);
+    }
+  }
+}
+
+}  // namespace
+
+AttentionAnswer::AttentionAnswer(const AttentionProblem& problem)
+    : out(problem.q.dtype(), problem.q.shape()),
+      lse(DType::f32, {problem.q.shape()[0], problem.q.shape()[2], problem.q.shape()[1]}) {}
+
+std::vector<model::TensorView> AttentionAnswer::tensors() {
+  const auto& o = out.shape();
+  const auto& l = lse.shape();
+  return {{"out", element_type(out.dtype()), {o.begin(), o.end()}, out.data()},
+          {"lse", ElementType::f32, {l.begin(), l.end()}, lse.data()}};
+}
+
+AttentionProblem make_attention_problem(const Point& point, std::uint64_t seed) {
+  const DType dtype = dtype_named(point.word("dtype"));
+  const std::array<Index, 4> shape = {point.integer("batch"), point.integer("seqlen"),
+                                      point.integer("heads"), point.integer("head_dim")};
+  AttentionProblem problem{core::Tensor<4>(dtype, shape), core::Tensor<4>(dtype, shape),
+                           core::Tensor<4>(dtype, shape), 0,
+                           point.flag("causal"),          seed};
+  problem.scale = 1.0f / std::sqrt(static_cast<float>(shape[3]));
+  core::fill_normal(problem.q.any(), seed, 0);
+  core::fill_normal(problem.k.any(), seed, 1);
+  core::fill_normal(problem.v.any(), seed, 2);
+  return problem;
+}
+
+std::vector<model::TensorView> attention_inputs(const AttentionProblem& problem) {
+  std::vector<model::TensorView> views;
+  const std::pair<const char*, const core::Tensor<4>*> tensors[] = {
+      {"q", &problem.q}, {"k", &problem.k}, {"v", &problem.v}};
+  for (const auto& [name, tensor] : tensors) {
+    views.push_back({name,
+                     element_type(tensor->dtype()),
+                     {tensor->shape().begin(), tensor->shape().end()},
+                     const_cast<void*>(tensor->data())});
+  }
+  return views;
+}
+
+ForwardParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer) {
+  ForwardParams params;
+  params.q = problem.q.any();
+  params.k = problem.k.any();
+  params.v = problem.v.any();
+  if (answer != nullptr) {
+    params.out = answer->out.any();
+    params.lse = answer->lse.view<float>();
+  }
+  params.scale = problem.scale;
+  params.causal = problem.causal;
+  return params;
+}
+
+model::Work attention_forward_work(const Point& point) {
+  const double heads = point.number("heads") * point.number("batch");
+  const double seqlen = point.number("seqlen");
+  const double head_dim = point.number("head_dim");
+  const bool single = point.word("dtype") == "f32";
+  model::Work work;
+  work.flops = 4 * heads * seqlen * seqlen * head_dim * (point.flag("causal") ? 0.5 : 1.0);
+  work.bytes = heads * seqlen * (4 * head_dim * (single ? 4 : 2) + 4);
+  work.precision = single ? "f32" : "bf16";
+  return work;
+}
+
+model::Expected attention_rows_in_double(const AttentionProblem& problem) {
+  const ForwardParams params = forward_params(problem, nullptr);
+  return collect(problem, [&](const SampledRow& at) {
+    return reference_row(params, at.batch, at.head, at.row);
+  });
+}
+
+model::Expected attention_rows_in_storage_precision(const AttentionProblem& problem) {
+  return collect(problem, [&](const SampledRow& at) { return plain_row(problem, at); });
+}
+
+model::Tolerances attention_tolerance(const Point& point) {
+  // The log-sum-exp is summed in single precision whatever the storage type; a key too many or too
+  // few moves it by more than this in any row of up to 16384 keys.
+  const model::Tolerance lse{.max_abs = 3e-5};
+  if (point.word("dtype") == "f32")
+    return {{"out", {.max_abs = 1e-5, .relative_l2 = 2e-6}}, {"lse", lse}};
+  const double relative = point.word("dtype") == "bf16" ? 8e-3 : 1e-3;
+  return {{"out", {.relative_l2 = relative, .yardstick_factor = 2}}, {"lse", lse}};
+}
+
+std::optional<std::string> rows_are_convex(const AttentionProblem& problem,
+                                           const std::vector<model::TensorView>& answer) {
+  const auto found = std::find_if(answer.begin(), answer.end(),
+                                  [](const auto& view) { return view.name == "out"; });
+  if (found == answer.end()) return "there is no tensor 'out'";
+  const ForwardParams params = forward_params(problem, nullptr);
+  const double slack = params.q.dtype == DType::f32 ? 1e-5 : 2e-2;
+  for (Index b = 0; b < params.batch(); ++b) {
+    for (Index h = 0; h < params.heads_q(); ++h) {
+      for (Index k = 0; k < params.head_dim(); ++k) {
+        double low = value(params.v, b, 0, h, k);
+        double high = low;
+        for (Index n = 1; n < params.seqlen_k(); ++n) {
+          low = std::min(low, value(params.v, b, n, h, k));
+          high = std::max(high, value(params.v, b, n, h, k));
+        }
+        for (Index n = 0; n < params.seqlen_q(); ++n) {
+          const double out = found->value(
+              ((b * params.seqlen_q() + n) * params.heads_q() + h) * params.head_dim() + k);
+          if (!(out >= low - slack && out <= high + slack)) {
+            return fmt::format(
+                "out({}, {}, {}, {}) is {:.6g}, outside the values it averages, {:.6g} to {:.6g}",
+                b, n, h, k, out, low, high);
+          }
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
+  ForwardParams params = forward_params(problem, &answer);
+  params.scale = 1;
+  reference_forward(params);
+}
+
+void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer) {
+  const ForwardParams params = forward_params(problem, &answer);
+  const Index head_dim = params.head_dim();
+  for_each_row(problem, [&](Index b, Index h, Index n) {
+    const Index right = problem.causal ? n + 1 : params.seqlen_k();
+    const Index columns = problem.causal ? std::min(right + 1, params.seqlen_k()) : right - 1;
+    std::vector<double> out(static_cast<std::size_t>(head_dim), 0.0);
+    double sum = 0;
+    for (Index c = 0; c < columns; ++c) {
+      double dot = 0;
+      for (Index k = 0; k < head_dim; ++k)
+        dot += value(params.q, b, n, h, k) * value(params.k, b, c, h, k);
+      const double weight = std::exp(dot * static_cast<double>(params.scale));
+      sum += weight;
+      for (Index k = 0; k < head_dim; ++k)
+        out[static_cast<std::size_t>(k)] += weight * value(params.v, b, c, h, k);
+    }
+    for (Index k = 0; k < head_dim; ++k) {
+      store(params.out, b, n, h, k, static_cast<float>(out[static_cast<std::size_t>(k)] / sum));
+    }
+    params.lse(b, h, n) = static_cast<float>(std::log(sum));
+  });
+}
+
+void rescale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
+  constexpr Index kBlock = 64;
+  const ForwardParams params = forward_params(problem, &answer);
+  const Index head_dim = params.head_dim();
+  for_each_row(problem, [&](Index b, Index h, Index n) {
+    const Index columns = problem.causal ? n + 1 : params.seqlen_k();
+    std::vector<double> out(static_cast<std::size_t>(head_dim), 0.0);
+    double sum = 0;
+    double greatest = -std::numeric_limits<double>::infinity();
+    for (Index start = 0; start < columns; start += kBlock) {
+      const Index stop = std::min(start + kBlock, columns);
+      std::vector<double> scores;
+      for (Index c = start; c < stop; ++c) {
+        double dot = 0;
+        for (Index k = 0; k < head_dim; ++k)
+          dot += value(params.q, b, n, h, k) * value(params.k, b, c, h, k);
+        scores.push_back(dot * static_cast<double>(params.scale));
+        greatest = std::max(greatest, scores.back());
+      }
+      for (Index c = start; c < stop; ++c) {
+        const double weight = std::exp(scores[static_cast<std::size_t>(c - start)] - greatest);
+        sum += weight;
+        for (Index k = 0; k < head_dim; ++k)
+          out[static_cast<std::size_t>(k)] += weight * value(params.v, b, c, h, k);
+      }
+    }
+    for (Index k = 0; k < head_dim; ++k) {
+      store(params.out, b, n, h, k, static_cast<float>(out[static_cast<std::size_t>(k)] / sum));
+    }
+    params.lse(b, h, n) = static_cast<float>(greatest + std::log(sum));
+  });
+}
+
+}  // namespace ashlar::flashattention2::suite

@@ -1,0 +1,13 @@
+#include "suites/suites.hpp"
+
+#include "suites/flashattention2/suite.hpp"
+
+namespace ashlar::suites {
+
+model::Registry all() {
+  model::Registry registry;
+  registry.push_back(flashattention2::suite::make());
+  return registry;
+}
+
+}  // namespace ashlar::suites
