@@ -36,7 +36,10 @@ if(ASHLAR_SANITIZE)
   # Everything in the build is instrumented, so that no frame is missing from a report.
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${ASHLAR_SANITIZE}>
                       $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer>
-                      $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>)
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
+                      # GCC 12 warns falsely of the standard library's own code once it is instrumented;
+                      # the release build, which is not, still warns.
+                      $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${ASHLAR_SANITIZE})
 endif()
 
