@@ -144,6 +144,28 @@ std::optional<Status> status_named(std::string_view name) {
   return std::nullopt;
 }
 
+int severity(Status status) {
+  switch (status) {
+    case Status::wrong:
+      return 7;
+    case Status::crashed:
+      return 6;
+    case Status::timeout:
+      return 5;
+    case Status::out_of_memory:
+      return 4;
+    case Status::failed:
+      return 3;
+    case Status::ok:
+      return 2;
+    case Status::unsupported:
+      return 1;
+    case Status::dropped:
+      return 0;
+  }
+  return 0;
+}
+
 std::vector<std::string> status_names() {
   std::vector<std::string> names;
   for (const auto& [value, name] : kStatusNames) names.emplace_back(name);

@@ -30,6 +30,9 @@ std::string_view name_of(Status status);
 std::optional<Status> status_named(std::string_view name);
 /// The names of all statuses, for messages.
 std::vector<std::string> status_names();
+/// One rule for exit codes, tables and verdicts: over several rounds the gravest status counts,
+/// wrong above crashed, timeout, out-of-memory, failed, ok, unsupported, dropped.
+int severity(Status status);
 
 /// How a worker process ended, when it did not end well.
 struct Exit {

@@ -55,28 +55,6 @@ void add_rate(Cell& cell, const Roof& roof) {
 
 }  // namespace
 
-int severity(Status status) {
-  switch (status) {
-    case Status::wrong:
-      return 7;
-    case Status::crashed:
-      return 6;
-    case Status::timeout:
-      return 5;
-    case Status::out_of_memory:
-      return 4;
-    case Status::failed:
-      return 3;
-    case Status::ok:
-      return 2;
-    case Status::unsupported:
-      return 1;
-    case Status::dropped:
-      return 0;
-  }
-  return 0;
-}
-
 const Ratio* Cell::over(const std::string& baseline) const {
   const auto found = std::find_if(speedups.begin(), speedups.end(),
                                   [&](const Ratio& ratio) { return ratio.baseline == baseline; });

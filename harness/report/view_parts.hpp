@@ -21,9 +21,4 @@ Cell make_cell(std::vector<const record::CaseRecord*> records, const Roof& roof)
 void add_speedups(Row& row, const std::vector<std::string>& baselines);
 StudyCell make_study_cell(std::vector<const record::StudyRecord*> records);
 
-/// "wrong" outranks "crashed" outranks ... outranks "ok": what went wrong in one round is not
-/// hidden by the others. Where no execution ended in failure, "ok" outranks "unsupported" and
-/// "dropped".
-int severity(record::Status status);
-
 }  // namespace ashlar::report
