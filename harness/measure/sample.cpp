@@ -50,9 +50,13 @@ class CpuTimer final : public Timer {
 
 std::unique_ptr<Timer> make_cpu_timer(Clock& clock) { return std::make_unique<CpuTimer>(clock); }
 
-std::int64_t batch_size(std::int64_t execution_ns) {
-  const std::int64_t each = std::max<std::int64_t>(execution_ns, 1);
-  return std::max<std::int64_t>(1, (kShortestSample_ns + each - 1) / each);
+std::int64_t next_batch(std::int64_t batch, std::int64_t total_ns) {
+  if (total_ns >= kShortestSample_ns) return batch;
+  // A fifth more than needed, so that a slightly faster execution is still long enough.
+  const double wanted = 1.2 * static_cast<double>(kShortestSample_ns) /
+                        static_cast<double>(std::max<std::int64_t>(total_ns, 1));
+  return static_cast<std::int64_t>(
+      std::ceil(static_cast<double>(batch) * std::clamp(wanted, 1.2, 10.0)));
 }
 
 std::size_t fewest_samples(std::int64_t execution_ns) {
@@ -95,6 +99,7 @@ std::vector<std::string> flags_of(std::span<const Sample> samples) {
     flags.emplace_back("few-samples");
   }
   if (wall.size() >= 3 && statistics::mdape(wall) > 0.05) flags.emplace_back("unstable");
+  if (!wall.empty() && statistics::median(wall) < 100) flags.emplace_back("coarse");
   return flags;
 }
 

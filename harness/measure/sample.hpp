@@ -34,8 +34,10 @@ std::unique_ptr<Timer> make_cpu_timer(Clock& clock);
 /// A sample shall last at least this long: 1000 times the resolution of any clock here, and long
 /// enough that reading the clocks (about 0.5 us) stays below one percent.
 inline constexpr std::int64_t kShortestSample_ns = 50'000;
-/// Executions per sample, from the time that one took.
-std::int64_t batch_size(std::int64_t execution_ns);
+/// Warm-up grows the batch until a sample lasts long enough: the size to try after `batch`
+/// executions took `total_ns` together, or `batch` itself when that is enough. At most ten times as
+/// many, since the first executions are the slowest and mislead.
+std::int64_t next_batch(std::int64_t batch, std::int64_t total_ns);
 
 /// When to stop sampling one implementation at one point in one round.
 struct StopRule {
@@ -54,7 +56,7 @@ std::optional<std::string> stop_reason(const StopRule& rule,
                                        std::int64_t batch);
 
 /// What is worth knowing of a set of samples: involuntary-switches, page-faults, few-samples,
-/// unstable.
+/// unstable, coarse (below 100 ns, where rounding to whole nanoseconds shows).
 std::vector<std::string> flags_of(std::span<const Sample> samples);
 
 }  // namespace ashlar::measure

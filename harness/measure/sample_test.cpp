@@ -28,6 +28,7 @@ class ScriptedTrial final : public ashlar::model::Trial {
     clock_.advance(each_ns_);
   }
   void reset() override { ++resets; }
+  bool in_place() const override { return false; }
   void poison() override {}
   void fetch() override {}
   std::vector<ashlar::model::TensorView> answer() override { return {}; }
@@ -58,12 +59,18 @@ TEST_CASE("a sample is the batch's mean, wall and CPU time side by side, reset o
   CHECK(trial.resets == 1);
 }
 
-TEST_CASE("short executions are batched to at least 50 microseconds") {
-  CHECK(batch_size(50'000) == 1);
-  CHECK(batch_size(1'000'000) == 1);
-  CHECK(batch_size(100) == 500);
-  CHECK(batch_size(30'000) == 2);
-  CHECK(batch_size(0) == 50'000);
+TEST_CASE("batches grow until a sample lasts at least 50 microseconds") {
+  CHECK(next_batch(1, 50'000) == 1);
+  CHECK(next_batch(1, 1'000'000) == 1);
+  CHECK(next_batch(1, 30'000) == 2);
+  CHECK(next_batch(100, 49'000) == 123);
+  CHECK(next_batch(1, 100) == 10);  // at most tenfold: the first execution may be the slowest
+  CHECK(next_batch(7, 0) == 70);
+  // From an execution that was slow once and takes 5 ns from then on.
+  std::int64_t batch = next_batch(1, 40'000);
+  while (next_batch(batch, batch * 5) != batch) batch = next_batch(batch, batch * 5);
+  CHECK(batch * 5 >= kShortestSample_ns);
+  CHECK(batch * 5 <= 2 * kShortestSample_ns);
 }
 
 TEST_CASE("slow implementations take fewer samples") {
@@ -102,6 +109,8 @@ TEST_CASE("flags say what disturbed the samples") {
   const std::vector<std::string> flags = flags_of(disturbed);
   CHECK(flags == std::vector<std::string>{"involuntary-switches", "page-faults"});
   CHECK(flags_of(std::span(quiet).first(4)) == std::vector<std::string>{"few-samples"});
+  CHECK(flags_of(std::vector<Sample>(15, Sample{7, 7, 0, 0})) ==
+        std::vector<std::string>{"coarse"});
 }
 
 TEST_CASE("peak memory sees what was used and given back") {

@@ -53,15 +53,24 @@ std::string coordinates(const TensorView& tensor, std::int64_t flat) {
   return tensor.name + "(" + text + ")";
 }
 
-void require_sane(const ExpectedTensor& expected, const TensorView& answer) {
-  if (expected.indices.empty() &&
-      static_cast<std::int64_t>(expected.values.size()) != answer.size()) {
-    throw std::logic_error(fmt::format("the oracle expects {} elements of '{}', which has {}",
-                                       expected.values.size(), expected.name, answer.size()));
-  }
+/// An answer of another size is wrong; an oracle that expects NaN, or elements that no answer has,
+/// is broken.
+std::optional<std::string> wrong_size(const ExpectedTensor& expected, const TensorView& answer) {
+  const auto size = answer.size();
+  const auto wanted = static_cast<std::int64_t>(expected.values.size());
+  if (expected.indices.empty() && wanted != size)
+    return fmt::format("'{}' has {} elements, expected {}", expected.name, size, wanted);
+  const auto last = std::max_element(expected.indices.begin(), expected.indices.end());
+  if (last != expected.indices.end() && *last >= size)
+    return fmt::format("'{}' has {} elements, expected at least {}", expected.name, size,
+                       *last + 1);
+  return std::nullopt;
+}
+
+void require_sane(const ExpectedTensor& expected) {
   for (std::size_t i = 0; i < expected.values.size(); ++i) {
     const std::int64_t at = index_of(expected, i);
-    if (at < 0 || at >= answer.size() || std::isnan(expected.values[i])) {
+    if (at < 0 || std::isnan(expected.values[i])) {
       throw std::logic_error(fmt::format("the oracle expects NaN or an element outside '{}' at {}",
                                          expected.name, at));
     }
@@ -119,7 +128,8 @@ const Tolerance& tolerance_for(const model::Tolerances& tolerances, const std::s
 std::optional<std::string> compare_tensor(const ExpectedTensor& expected, const TensorView& answer,
                                           Tolerance limit, const Expected* yardstick,
                                           CheckResult& result) {
-  require_sane(expected, answer);
+  require_sane(expected);
+  if (auto wrong = wrong_size(expected, answer)) return wrong;
   if (limit.yardstick_factor > 0 && yardstick != nullptr) {
     for (const ExpectedTensor& plain : *yardstick) {
       if (plain.name != expected.name) continue;

@@ -59,8 +59,10 @@ class Method {
   virtual void prepare(const Problem&, Answer&) {}
   /// The timed part. On a device: launches on `stream` and may return early.
   virtual void execute(const Problem&, Answer&, Stream stream) = 0;
-  /// Between samples, untimed: restores what a method that works in place has changed.
+  /// Before each execution, untimed: restores what a method that works in place has changed.
   virtual void reset(const Problem&, Answer&) {}
+  /// True where reset() does something: executions are then timed one by one, never in batches.
+  virtual bool in_place() const { return false; }
   /// Before verification, untimed: fills device outputs with 0xFF bytes (host outputs are filled by
   /// the harness).
   virtual void poison() {}
@@ -76,6 +78,7 @@ class Trial {
   virtual void prepare() = 0;
   virtual void execute(Stream stream) = 0;
   virtual void reset() = 0;
+  virtual bool in_place() const = 0;
   virtual void poison() = 0;
   virtual void fetch() = 0;
   virtual std::vector<TensorView> answer() = 0;
@@ -93,6 +96,7 @@ class MethodTrial final : public Trial {
   void prepare() override { method_->prepare(*problem_, answer_); }
   void execute(Stream stream) override { method_->execute(*problem_, answer_, stream); }
   void reset() override { method_->reset(*problem_, answer_); }
+  bool in_place() const override { return method_->in_place(); }
   void poison() override {
     for (const TensorView& tensor : answer_.tensors()) model::poison(tensor);
     method_->poison();

@@ -26,7 +26,8 @@ std::vector<const Suite*> chosen_suites(const model::Registry& registry, const F
     if (found == known.end()) {
       throw UsageError(fmt::format("unknown suite '{}'{}", name, model::suggestion(name, known)));
     }
-    chosen.push_back(&registry[static_cast<std::size_t>(found - known.begin())]);
+    const Suite* suite = &registry[static_cast<std::size_t>(found - known.begin())];
+    if (std::find(chosen.begin(), chosen.end(), suite) == chosen.end()) chosen.push_back(suite);
   }
   if (chosen.empty()) {
     for (const Suite& suite : registry) chosen.push_back(&suite);

@@ -24,11 +24,13 @@ Plan plan(const Filter& filter, Mode mode = Mode::quick) {
 
 TEST_CASE("the whole toy: points, cases, least work first, controls once per experiment") {
   const Plan all = plan({});
-  CHECK(all.points.size() == 3 * 2 + 1 + 2);
+  CHECK(all.points.size() == 3 * 2 + 1 + 1 + 2);
   CHECK(all.points.front().point.integer("length") == 64);
   int with_controls = 0;
   for (const PlannedPoint& planned : all.points) with_controls += planned.with_controls ? 1 : 0;
-  CHECK(with_controls == 2);  // a study has none
+  CHECK(plan({.suites = {"toy", "toy"}}).points.size() ==
+        all.points.size());   // named twice, run once
+  CHECK(with_controls == 3);  // a study has none
 }
 
 TEST_CASE("filters choose, and combine") {
@@ -42,7 +44,7 @@ TEST_CASE("filters choose, and combine") {
     CHECK(planned.implementations[0]->name == "loop");
   }
   const Plan skipped = plan({.only = {"toy/scale"}, .skip = {"python", "absent"}});
-  CHECK(skipped.points.front().implementations.size() == 3);
+  CHECK(skipped.points.front().implementations.size() == 4);
 }
 
 TEST_CASE("wrong words are answered with what there is") {

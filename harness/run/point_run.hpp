@@ -1,5 +1,7 @@
 #pragma once
-// One point in one round: open, verify, warm up, sweep, verify again.
+// One point in one round: open, verify, warm up, sweep, verify again. The parts: point_run.cpp (the
+// way of a point and its records), point_exchange.cpp (talking to workers), point_sweep.cpp
+// (sampling), point_study.cpp.
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,20 +10,26 @@
 
 namespace ashlar::run {
 
+/// Name -> number, as a worker writes metrics and counters.
+std::map<std::string, double> numbers_from(const Json& json);
+
 class PointRun {
  public:
   /// `allowance_s`: the time that sampling should take; the fewest samples are taken all the same.
   PointRun(Supervisor& supervisor, const PlannedPoint& planned, int round, double allowance_s);
   void run();
+  /// Runs nothing: records every case of the point as dropped.
+  void drop(const std::string& why);
 
  private:
   struct Entry {
     const model::Implementation* implementation = nullptr;
     record::CaseRecord record;
     std::vector<measure::Sample> samples;
-    int ready_in = -1;     // generation of the worker in which it was verified
-    bool checked = false;  // its check record is written
-    bool active = false;   // still being sampled
+    int ready_in = -1;      // generation of the worker in which it was verified
+    bool checked = false;   // its check record is written
+    bool active = false;    // still being sampled
+    bool in_place = false;  // executions are timed one by one
     std::int64_t estimate_ns = 0;
     std::int64_t spent_ns = 0;
     std::unique_ptr<WorkerProcess> own_worker;  // external implementations
@@ -29,26 +37,45 @@ class PointRun {
 
   void run_timed();
   void run_profile();
+  void profile_once(Entry& entry);
+  void run_controls();
+  void run_control(const model::Implementation& control);
+  void skip_timed_out();
+  void take_check(Entry& entry, const Json& answer, bool control, const std::string& name);
+  void finish(Entry& entry);
+  void write_dropped(Entry& entry, const std::string& why);
+  std::string key(const std::string& implementation) const;
+
+  // Studies.
   void run_studies();
   void study_once(Entry& entry, std::uint64_t ordinal);
-  void run_controls();
-  void note_unsupported(const Json& unsupported);
+  void write_study(const Entry& entry, std::uint64_t ordinal, record::StudyRecord study);
+
+  // Talking to workers. `guarded` runs `exchange`; an answer without the fields that the protocol
+  // promises fails the entry instead of the run.
+  template <class Exchange>
+  void guarded(Entry& entry, Exchange exchange);
+  void break_protocol(Entry& entry, const std::string& what);
   bool open_worker();
+  void fail_unfinished(const std::string& why);
+  void note_unsupported(const Json& unsupported);
   bool open_external(Entry& entry);
   bool make_ready(Entry& entry);
   Reply verify(Entry& entry, bool again);
-  void take_check(Entry& entry, const Json& answer, bool control, const std::string& name);
-  bool take_sample(Entry& entry);
-  void sweep_all();
-  void verify_again();
-  void finish(Entry& entry);
-
+  Reply check_foreign(Entry& entry, const Json& answer);
   Reply ask(Entry& entry, const Json& request);
   Limits limits_for(const Entry& entry) const;
+  Limits setup_limits() const;
   void lose(Entry& entry, const Reply& reply);
   void fail(Entry& entry, record::Status status, const std::string& reason);
   Json open_request() const;
-  std::string key(const std::string& implementation) const;
+
+  // Sampling.
+  void sweep_all();
+  void visit(Entry& entry, const measure::StopRule& rule, bool warm_up, std::int64_t share_ns);
+  bool warm_up(Entry& entry);
+  bool take_sample(Entry& entry);
+  void verify_all_again();
 
   Supervisor& supervisor_;
   const PlannedPoint& planned_;
@@ -59,5 +86,14 @@ class PointRun {
   int generation_ = 0;
   std::string tensors_;  // the problem's tensors, when an external implementation needs them
 };
+
+template <class Exchange>
+void PointRun::guarded(Entry& entry, Exchange exchange) {
+  try {
+    exchange();
+  } catch (const Json::exception& error) {
+    break_protocol(entry, error.what());
+  }
+}
 
 }  // namespace ashlar::run

@@ -25,6 +25,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int kTick_ms = 20;                       // how often limits are looked at while waiting
 constexpr std::chrono::milliseconds kGrace{2000};  // for a worker that is ending by itself
+constexpr std::chrono::seconds kDeath{20};         // for the kernel to end a killed process
+constexpr std::size_t kLongestLine = std::size_t{64} << 20;
+
+std::atomic<int> unkillable_processes{0};
 
 [[noreturn]] void fail(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
@@ -86,6 +90,8 @@ WorkerProcess::WorkerProcess(const std::vector<std::string>& command,
 
 WorkerProcess::~WorkerProcess() { stop(); }
 
+int WorkerProcess::unkillable() { return unkillable_processes; }
+
 void WorkerProcess::stop() {
   if (input_ >= 0) close(input_);
   input_ = -1;
@@ -107,43 +113,53 @@ Reply WorkerProcess::request(const Json& message, const Limits& limits) {
   return receive(limits);
 }
 
+std::optional<Reply> WorkerProcess::take_line() {
+  const std::size_t end = pending_.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  const std::string line = pending_.substr(0, end);
+  pending_.erase(0, end + 1);
+  Reply reply;
+  reply.message = Json::parse(line, nullptr, false);
+  if (reply.message.is_object()) return reply;
+  return failure(Reply::Kind::garbled,
+                 "answered with something that is no JSON object: " + line.substr(0, 80));
+}
+
+std::optional<Reply> WorkerProcess::read_some() {
+  pollfd ready{output_, POLLIN, 0};
+  if (poll(&ready, 1, kTick_ms) <= 0) return std::nullopt;
+  char buffer[65536];
+  const ssize_t n = read(output_, buffer, sizeof buffer);
+  if (n < 0 && errno == EINTR) return std::nullopt;
+  if (n <= 0) return failure(Reply::Kind::exited, "");
+  pending_.append(buffer, static_cast<std::size_t>(n));
+  if (pending_.size() > kLongestLine && pending_.find('\n') == std::string::npos)
+    return failure(Reply::Kind::garbled, "answered with a line that does not end");
+  return std::nullopt;
+}
+
+std::optional<Reply> WorkerProcess::broken_limit(const Limits& limits, Clock::time_point deadline) {
+  if (limits.memory_bytes > 0) {
+    const auto resident = measure::resident_bytes(process_);
+    if (resident && *resident > limits.memory_bytes) {
+      return failure(Reply::Kind::out_of_memory,
+                     fmt::format("used {} MiB, more than the limit of {} MiB", *resident >> 20,
+                                 limits.memory_bytes >> 20));
+    }
+  }
+  if (Clock::now() < deadline) return std::nullopt;
+  return failure(Reply::Kind::timeout,
+                 fmt::format("no answer within {:.0f} s",
+                             static_cast<double>(limits.deadline.count()) / 1000.0));
+}
+
 Reply WorkerProcess::receive(const Limits& limits) {
   const auto deadline = Clock::now() + limits.deadline;
   while (true) {
-    if (const std::size_t end = pending_.find('\n'); end != std::string::npos) {
-      const std::string line = pending_.substr(0, end);
-      pending_.erase(0, end + 1);
-      Reply reply;
-      reply.message = Json::parse(line, nullptr, false);
-      if (!reply.message.is_object()) {
-        return failure(Reply::Kind::garbled,
-                       "answered with something that is no JSON object: " + line.substr(0, 80));
-      }
-      return reply;
-    }
-    pollfd ready{output_, POLLIN, 0};
-    const int count = poll(&ready, 1, kTick_ms);
-    if (count > 0) {
-      char buffer[65536];
-      const ssize_t n = read(output_, buffer, sizeof buffer);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return failure(Reply::Kind::exited, "");
-      pending_.append(buffer, static_cast<std::size_t>(n));
-      continue;
-    }
-    if (limits.memory_bytes > 0) {
-      const auto resident = measure::resident_bytes(process_);
-      if (resident && *resident > limits.memory_bytes) {
-        return failure(Reply::Kind::out_of_memory,
-                       fmt::format("used {} MiB, more than the limit of {} MiB", *resident >> 20,
-                                   limits.memory_bytes >> 20));
-      }
-    }
-    if (Clock::now() >= deadline) {
-      return failure(Reply::Kind::timeout,
-                     fmt::format("no answer within {:.0f} s",
-                                 static_cast<double>(limits.deadline.count()) / 1000.0));
-    }
+    if (auto reply = take_line()) return *reply;
+    if (auto gone = read_some()) return *gone;
+    if (pending_.find('\n') != std::string::npos) continue;  // in time
+    if (auto broken = broken_limit(limits, deadline)) return *broken;
   }
 }
 
@@ -163,16 +179,23 @@ record::Exit WorkerProcess::kill_group(std::chrono::milliseconds grace) {
   record::Exit exit;
   if (process_ <= 0) return exit;
   int status = 0;
-  bool ended = false;
+  const auto ended_within = [&](std::chrono::milliseconds limit) {
+    const auto deadline = Clock::now() + limit;
+    while (Clock::now() < deadline) {
+      if (waitpid(process_, &status, WNOHANG) == process_) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return false;
+  };
   // A process that is ending by itself gets a moment, so that its own status is seen.
-  const auto deadline = Clock::now() + grace;
-  while (!ended && Clock::now() < deadline) {
-    ended = waitpid(process_, &status, WNOHANG) == process_;
-    if (!ended) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
+  bool ended = ended_within(grace);
   kill(-process_, SIGKILL);  // the whole group: also what it may have started
-  if (!ended) waitpid(process_, &status, 0);
+  ended = ended || ended_within(kDeath);
   process_ = -1;
+  if (!ended) {
+    ++unkillable_processes;
+    return exit;
+  }
   if (WIFEXITED(status)) exit.status = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) exit.signal = WTERMSIG(status);
   return exit;

@@ -47,12 +47,21 @@ class WorkerProcess {
   /// killed.
   Reply request(const Json& message, const Limits& limits);
   bool alive() const { return process_ > 0; }
+  /// Processes that outlived SIGKILL, which the kernel holds on to (a driver's call that hangs):
+  /// the machine cannot be trusted with further timing.
+  static int unkillable();
   pid_t id() const { return process_; }
   /// Closes its input, gives it a moment, then kills the group.
   void stop();
 
  private:
   Reply receive(const Limits& limits);
+  /// The next whole line that has arrived, as a reply.
+  std::optional<Reply> take_line();
+  /// Waits one tick for output; the failure when the worker is gone.
+  std::optional<Reply> read_some();
+  std::optional<Reply> broken_limit(const Limits& limits,
+                                    std::chrono::steady_clock::time_point deadline);
   Reply failure(Reply::Kind kind, const std::string& what);
   /// Waits up to `grace` for the process to end by itself, then kills its group.
   record::Exit kill_group(std::chrono::milliseconds grace);

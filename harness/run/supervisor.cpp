@@ -24,14 +24,17 @@ Supervisor::Supervisor(const Plan& plan, RunOptions options, record::Writer& wri
 
 Supervisor::~Supervisor() = default;
 
-std::unique_ptr<WorkerProcess> Supervisor::start(const std::vector<std::string>& command) {
+std::map<std::string, std::string> worker_environment(int threads) {
   // Spinning teams of two processes that work in turn were seen to cost 10 to 20 times.
-  const std::map<std::string, std::string> environment = {
-      {"OMP_WAIT_POLICY", "passive"},
-      {"OMP_PROC_BIND", "true"},
-      {"OMP_NUM_THREADS", std::to_string(options_.threads)},
-      {"CUDA_MODULE_LOADING", "EAGER"}};
-  return std::make_unique<WorkerProcess>(command, environment, options_.scratch);
+  return {{"OMP_WAIT_POLICY", "passive"},
+          {"OMP_PROC_BIND", "true"},
+          {"OMP_NUM_THREADS", std::to_string(threads)},
+          {"CUDA_MODULE_LOADING", "EAGER"}};
+}
+
+std::unique_ptr<WorkerProcess> Supervisor::start(const std::vector<std::string>& command) {
+  return std::make_unique<WorkerProcess>(command, worker_environment(options_.threads),
+                                         options_.scratch);
 }
 
 Json Supervisor::calibrate() {
@@ -51,41 +54,56 @@ Json Supervisor::calibrate() {
 RunSummary Supervisor::run() {
   start_ns_ = measure::system_clock().now_ns();
   point_seconds_.assign(plan_.points.size(), 0);
-  steps_total_ =
-      plan_.points.size() * static_cast<std::size_t>(options_.profile ? 1 : options_.rounds);
-  for (int round = 0; round < (options_.profile ? 1 : options_.rounds) && !stopping(); ++round)
-    run_round(round);
-  device_worker_.reset();
+  visited_.assign(plan_.points.size(), false);
+  const int rounds = options_.profile ? 1 : options_.rounds;
+  steps_total_ = plan_.points.size() * static_cast<std::size_t>(rounds);
+  for (int round = 0; round < rounds && !stopping(); ++round) run_round(round);
   if (stopping()) {
     summary_.interrupted = true;
+    drop_unreached();
     event("interrupted", {{"steps_done", steps_done_}, {"steps_total", steps_total_}});
   }
-  for (const auto& [id, status] : last_status_) ++summary_.cases[status];
+  for (const auto& [id, status] : gravest_status_) ++summary_.cases[status];
   return summary_;
 }
 
 void Supervisor::run_round(int round) {
   for (std::size_t index = 0; index < plan_.points.size() && !stopping(); ++index) {
-    const PlannedPoint& planned = plan_.points[index];
-    if (round > 0 && planned.experiment->kind == model::Kind::study) {
-      ++steps_done_;  // a study repeats over its seeds, not over rounds
-      continue;
-    }
-    if (!fits(index, round)) {
-      drop(index, round, "budget");
-      ++steps_done_;
-      continue;
-    }
-    progress_.step(steps_done_, steps_total_,
-                   fmt::format("{}/{} {}", planned.experiment->suite, planned.experiment->name,
-                               planned.point.text()));
-    const double started = elapsed_s();
-    const double steps_left = static_cast<double>(steps_total_ - steps_done_);
-    PointRun(*this, planned, round, std::max(0.0, time_left_s()) / steps_left).run();
-    if (round == 0) point_seconds_[index] = elapsed_s() - started;
+    run_point(index, round);
     ++steps_done_;
   }
+  device_worker_.reset();
   progress_.step(steps_done_, steps_total_, "");
+}
+
+void Supervisor::run_point(std::size_t index, int round) {
+  const PlannedPoint& planned = plan_.points[index];
+  // A study repeats over its seeds, not over rounds.
+  if (round > 0 && planned.experiment->kind == model::Kind::study) return;
+  visited_[index] = true;
+  if (!fits(index, round)) return drop(index, round, "budget");
+  begin_experiment(*planned.experiment);
+  progress_.step(steps_done_, steps_total_,
+                 fmt::format("{}/{} {}", planned.experiment->suite, planned.experiment->name,
+                             planned.point.text()));
+  const double started = elapsed_s();
+  const double steps_left = static_cast<double>(steps_total_ - steps_done_);
+  PointRun(*this, planned, round, std::max(0.0, time_left_s()) / steps_left).run();
+  if (round == 0) point_seconds_[index] = elapsed_s() - started;
+  if (WorkerProcess::unkillable() > 0) {
+    throw std::runtime_error(
+        "a worker outlived SIGKILL; nothing can be timed beside it (a device's driver may hang)");
+  }
+}
+
+void Supervisor::begin_experiment(const model::Experiment& experiment) {
+  if (device_experiment_ != &experiment) device_worker_.reset();
+  device_experiment_ = &experiment;
+}
+
+void Supervisor::note_status(const std::string& case_id, record::Status status) {
+  const auto [found, first] = gravest_status_.try_emplace(case_id, status);
+  if (record::severity(status) > record::severity(found->second)) found->second = status;
 }
 
 /// Rounds are dropped before points: a later round runs only if it fits whole; in the first round a
@@ -96,6 +114,9 @@ bool Supervisor::fits(std::size_t index, int round) const {
 
 void Supervisor::drop(std::size_t index, int round, const std::string& why) {
   const PlannedPoint& planned = plan_.points[index];
+  // A point without any round must not be missing from the records, or verdicts would be given on
+  // the rest without a word.
+  if (round == 0) PointRun(*this, planned, round, 0).drop(why);
   const std::string what = fmt::format("{}/{}/{} round {}", planned.experiment->suite,
                                        planned.experiment->name, planned.point.text(), round);
   summary_.dropped.push_back(what);
@@ -107,8 +128,14 @@ void Supervisor::drop(std::size_t index, int round, const std::string& why) {
                     {"experiment", planned.experiment->name}});
 }
 
+void Supervisor::drop_unreached() {
+  for (std::size_t index = 0; index < plan_.points.size(); ++index) {
+    if (!visited_[index]) drop(index, 0, "interrupted");
+  }
+}
+
 double Supervisor::elapsed_s() const {
-  return static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9;
+  return static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9 - lost_s_;
 }
 
 double Supervisor::time_left_s() const { return options_.budget_s - elapsed_s(); }

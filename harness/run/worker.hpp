@@ -21,6 +21,12 @@ struct WorkerServices {
   std::function<std::unique_ptr<measure::Timer>(model::Device)> make_timer;
 };
 
+/// Whether an implementation takes a point: its share of the budget first, then what it says itself
+/// (asked only when `problem` is there).
+model::Support support_of(const model::Experiment& experiment,
+                          const model::Implementation& implementation, const model::Point& point,
+                          model::Mode mode, const void* problem);
+
 class Worker {
  public:
   Worker(const model::Registry& registry, WorkerServices services)
@@ -42,7 +48,9 @@ class Worker {
   model::Json dispatch(const model::Json& request);
   model::Json hello(const model::Json& request);
   model::Json open(const model::Json& request);
+  model::Json oracle(const model::Json& request);
   model::Json verify(const model::Json& request);
+  model::Json verify_again(const model::Implementation& wanted, const model::Json& request);
   model::Json check(const model::Json& request);
   model::Json sample(const model::Json& request);
   model::Json profile(const model::Json& request);
@@ -51,7 +59,6 @@ class Worker {
 
   const model::Experiment& experiment() const;
   const model::Implementation& implementation(const model::Json& request) const;
-  model::Support support(const model::Implementation& implementation) const;
   Bound& bind(const model::Implementation& implementation);
   const model::Expected& expected(const model::Json& request);
   model::Json checked(const std::vector<model::TensorView>& answer, const model::Json& request);

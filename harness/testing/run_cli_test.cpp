@@ -1,6 +1,8 @@
 // Runs through the real executable, on the toy suite: what goes wrong in an implementation must
 // become a record, and the run must go on.
+#include <algorithm>
 #include <map>
+#include <set>
 
 #include <catch2/catch.hpp>
 
@@ -47,7 +49,7 @@ TEST_CASE("a run verifies, measures and records every implementation, the one in
   const record::RecordSet set = records(folder);
   REQUIRE(set.runs.size() == 1);
   const auto cases = by_implementation(set);
-  for (const char* name : {"tenfold", "loop", "unrolled", "python"}) {
+  for (const char* name : {"tenfold", "loop", "unrolled", "in-place", "python"}) {
     INFO(name);
     REQUIRE(cases.contains(name));
     CHECK(cases.at(name).status == record::Status::ok);
@@ -56,6 +58,11 @@ TEST_CASE("a run verifies, measures and records every implementation, the one in
     CHECK(cases.at(name).stop_reason.has_value());
   }
   CHECK(cases.at("unrolled").counters.at("multiplications") == 256);
+  CHECK(cases.at("in-place").batch == 1);  // reset before each execution
+  // Samples last 50 microseconds; half of that leaves room for a machine that speeds up meanwhile.
+  const record::CaseRecord& loop = cases.at("loop");
+  CHECK(loop.batch * *std::min_element(loop.samples_ns.begin(), loop.samples_ns.end()) > 25'000);
+  CHECK(loop.warmups > loop.batch);
   CHECK(cases.at("unrolled").workspace_bytes == 1024);
   CHECK(cases.at("absent").status == record::Status::unsupported);
   // Two rounds, each in a fresh process.
@@ -80,7 +87,7 @@ TEST_CASE("a crash, a hang, hoarding, an exception and lies become records; the 
   INFO(ended.errors);
   CHECK(ended.status == 2);  // wrong answers
   const auto cases = by_implementation(records(folder));
-  REQUIRE(cases.size() == 10);
+  REQUIRE(cases.size() == 12);
   using record::Status;
   CHECK(cases.at("fine").status == Status::ok);
   CHECK(cases.at("fine-too").status == Status::ok);
@@ -98,9 +105,58 @@ TEST_CASE("a crash, a hang, hoarding, an exception and lies become records; the 
   CHECK(cases.at("wrong").status == Status::wrong);
   CHECK_THAT(cases.at("wrong").reason.value(), Contains("y(") && Contains("expected"));
   CHECK(cases.at("wears-out").status == Status::wrong);
+  CHECK(cases.at("idles").status == Status::wrong);
+  CHECK_THAT(cases.at("idles").reason.value(), Contains("NaN"));
+  std::map<std::string, int> lost;
+  for (const record::EventRecord& event : records(folder).events) {
+    if (event.event == "worker-lost") ++lost[event.details.at("status").get<std::string>()];
+  }
+  CHECK(lost == std::map<std::string, int>{{"crashed", 1}, {"out-of-memory", 1}, {"timeout", 1}});
   for (const auto& [name, record] : cases) {
     if (record.status != Status::ok) CHECK(record.reason.has_value());
   }
+}
+
+TEST_CASE("programs that break the protocol fail alone, each with its reason") {
+  const Folder folder;
+  const Ended ended = toy_run(folder, {"toy", "--only", "foreign", "--timeout", "2"});
+  INFO(ended.errors);
+  CHECK(ended.status == 2);  // too-short answers wrongly
+  const auto cases = by_implementation(records(folder));
+  using record::Status;
+  CHECK(cases.at("fine").status == Status::ok);
+  for (const char* name : {"no-answer", "null-error", "no-json", "no-samples"}) {
+    INFO(name);
+    CHECK(cases.at(name).status == Status::failed);
+    CHECK_THAT(cases.at(name).reason.value(), Contains("broke the protocol"));
+  }
+  const Status flood = cases.at("floods").status;  // at the deadline or at the longest line
+  CHECK((flood == Status::timeout || flood == Status::failed));
+  CHECK(cases.at("too-short").status == Status::wrong);
+  CHECK_THAT(cases.at("too-short").reason.value(), Contains("has 3 elements, expected 64"));
+}
+
+TEST_CASE("a wrong answer in one round of several still ends in 2") {
+  const Folder folder;
+  const Ended ended =
+      toy_run(folder, {"toy", "--only", "misbehave.*(fine|wrong-at-first)$", "--rounds", "2"});
+  INFO(ended.errors);
+  CHECK(ended.status == 2);
+  CHECK(by_implementation(records(folder)).at("wrong-at-first").status == record::Status::ok);
+}
+
+TEST_CASE("an implementation that hangs is left out from then on and costs the others nothing") {
+  const Folder folder;
+  const Ended ended = toy_run(folder, {"toy", "--only", "hangs|fine$|toy/scale.*loop", "--timeout",
+                                       "1.5", "--budget", "2", "--rounds", "2"});
+  INFO(ended.errors);
+  CHECK(ended.status == 0);
+  int timeouts = 0;
+  for (const record::CaseRecord& record : records(folder).cases) {
+    timeouts += record.status == record::Status::timeout ? 1 : 0;
+    CHECK(record.status != record::Status::dropped);
+  }
+  CHECK(timeouts == 1);
 }
 
 TEST_CASE("a crash ends in 0, and in 2 with --strict") {
@@ -154,9 +210,15 @@ TEST_CASE("too small a budget drops rounds and points, and lists what it dropped
   INFO(ended.errors);
   CHECK(ended.status == 0);
   std::size_t dropped = 0;
-  for (const record::EventRecord& event : records(folder).events)
-    dropped += event.event == "dropped" ? 1 : 0;
+  std::set<std::string> keys;
+  for (const record::CaseRecord& record : records(folder).cases) {
+    keys.insert(record.key);
+    if (record.status != record::Status::dropped) continue;
+    CHECK(record.reason == "budget");
+    ++dropped;
+  }
   CHECK(dropped > 0);
+  CHECK(keys.size() == 3 * 2 * 5);  // every planned case has a record all the same
   CHECK_THAT(ended.output, Contains("dropped"));
 }
 

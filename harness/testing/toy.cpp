@@ -1,12 +1,8 @@
 #include "harness/testing/toy.hpp"
 
 #include <cmath>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <limits>
-#include <stdexcept>
-#include <thread>
+
+#include "harness/testing/toy_scale.hpp"
 
 namespace ashlar::testing {
 
@@ -27,50 +23,6 @@ using model::TensorView;
 using model::Tier;
 using model::Tolerances;
 using model::Work;
-
-/// y = factor * x.
-struct ScaleProblem {
-  std::vector<float> x;
-  float factor = 0;
-};
-
-struct ScaleAnswer {
-  std::vector<float> y;
-  explicit ScaleAnswer(const ScaleProblem& problem) : y(problem.x.size()) {}
-  std::vector<TensorView> tensors() {
-    return {{"y", model::ElementType::f32, {static_cast<std::int64_t>(y.size())}, y.data()}};
-  }
-};
-
-ScaleProblem make_scale(const Point& point, std::uint64_t seed) {
-  ScaleProblem problem;
-  problem.factor = 1.5f;
-  problem.x.resize(static_cast<std::size_t>(point.integer("length")));
-  for (float& value : problem.x) {
-    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-    value = static_cast<float>(seed >> 40) / 16777216.0f - 0.5f;
-  }
-  return problem;
-}
-
-Work scale_work(const Point& point) {
-  const double length = point.number("length");
-  return {length, 8 * length, "f32"};
-}
-
-Expected scale_in_double(const ScaleProblem& problem) {
-  Expected expected{{"y", {}, {}}};
-  for (const float value : problem.x) {
-    expected[0].values.push_back(static_cast<double>(problem.factor) * static_cast<double>(value));
-  }
-  return expected;
-}
-
-Tolerances scale_tolerance(const Point&) { return {{"", {.max_rel = 1e-6}}}; }
-
-void scale_loop(const ScaleProblem& problem, ScaleAnswer& answer) {
-  for (std::size_t i = 0; i < problem.x.size(); ++i) answer.y[i] = problem.factor * problem.x[i];
-}
 
 /// Four elements at a time, from a workspace that prepare() fills: a Method with state.
 class ScaleUnrolled final : public Method<ScaleProblem, ScaleAnswer> {
@@ -99,6 +51,16 @@ class ScaleUnrolled final : public Method<ScaleProblem, ScaleAnswer> {
   double multiplications_ = 0;
 };
 
+/// Multiplies what is already in the answer: right only when reset() comes before each execution.
+class ScaleInPlace final : public Method<ScaleProblem, ScaleAnswer> {
+ public:
+  void reset(const ScaleProblem& problem, ScaleAnswer& answer) override { answer.y = problem.x; }
+  bool in_place() const override { return true; }
+  void execute(const ScaleProblem& problem, ScaleAnswer& answer, Stream) override {
+    for (float& value : answer.y) value *= problem.factor;
+  }
+};
+
 /// Ten times the work for the same answer, so that ratios have something to show.
 void scale_tenfold(const ScaleProblem& problem, ScaleAnswer& answer) {
   for (int repeat = 0; repeat < 10; ++repeat) {
@@ -107,52 +69,10 @@ void scale_tenfold(const ScaleProblem& problem, ScaleAnswer& answer) {
   }
 }
 
-void factor_forgotten(const ScaleProblem& problem, ScaleAnswer& answer) { answer.y = problem.x; }
-
 void last_not_written(const ScaleProblem& problem, ScaleAnswer& answer) {
   for (std::size_t i = 0; i + 1 < problem.x.size(); ++i)
     answer.y[i] = problem.factor * problem.x[i];
 }
-
-void crash(const ScaleProblem&, ScaleAnswer&) {
-  std::signal(SIGSEGV, SIG_DFL);  // a sanitizer's handler would turn the signal into an exit status
-  std::raise(SIGSEGV);
-}
-
-void hang(const ScaleProblem&, ScaleAnswer&) {
-  while (true) std::this_thread::sleep_for(std::chrono::seconds(1));
-}
-
-void eat_memory(const ScaleProblem&, ScaleAnswer&) {
-  std::vector<std::vector<char>> hoard;
-  for (int i = 0; i < 4096; ++i) {
-    hoard.emplace_back(std::size_t{1} << 20, 'x');
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
-
-void refuse_memory(const ScaleProblem&, ScaleAnswer&) { throw std::bad_alloc(); }
-
-void fail_cleanly(const ScaleProblem&, ScaleAnswer&) { throw std::runtime_error("cannot, today"); }
-
-void chatter(const ScaleProblem& problem, ScaleAnswer& answer) {
-  std::puts("an implementation that prints to standard output");
-  std::fflush(stdout);
-  scale_loop(problem, answer);
-}
-
-/// Right the first time, wrong from the fourth execution on: only verifying the last answer finds
-/// it.
-class WearsOut final : public Method<ScaleProblem, ScaleAnswer> {
- public:
-  void execute(const ScaleProblem& problem, ScaleAnswer& answer, Stream) override {
-    scale_loop(problem, answer);
-    if (++executions_ > 3) answer.y[0] += 1;
-  }
-
- private:
-  int executions_ = 0;
-};
 
 void declare_scale(Suite& suite) {
   suite.experiment<ScaleProblem, ScaleAnswer>("scale")
@@ -161,18 +81,13 @@ void declare_scale(Suite& suite) {
       .in(Mode::quick, {64, 256, 1024})
       .axis("variant", {"plain", "again"})
       .problem(make_scale)
-      .inputs([](const ScaleProblem& problem) -> std::vector<TensorView> {
-        return {{"x",
-                 model::ElementType::f32,
-                 {static_cast<std::int64_t>(problem.x.size())},
-                 const_cast<float*>(problem.x.data())},
-                {"factor", model::ElementType::f32, {1}, const_cast<float*>(&problem.factor)}};
-      })
+      .inputs(scale_inputs)
       .work(scale_work)
       .oracle("product in double", scale_in_double, scale_tolerance)
       .add(Tier::naive, "tenfold", scale_tenfold, {.about = "ten times over"})
       .add(Tier::reference, "loop", scale_loop)
       .add(Tier::optimized, "unrolled", [] { return std::make_unique<ScaleUnrolled>(); })
+      .add(Tier::optimized, "in-place", [] { return std::make_unique<ScaleInPlace>(); })
       .external(Tier::peer, "python", {"python3", "harness/testing/toy_peer.py"},
                 {.about = "plain Python"})
       .external(Tier::peer, "absent", {"no-such-program-anywhere"},
@@ -182,26 +97,6 @@ void declare_scale(Suite& suite) {
       .baselines({"tenfold"})
       .figure({"time", "time", "length", {"variant"}, {}, "Scaling a vector"})
       .figure({"speedup", "speedup", "length", {"variant"}, {"tenfold"}, "Scaling a vector"});
-}
-
-void declare_misbehave(Suite& suite) {
-  suite.experiment<ScaleProblem, ScaleAnswer>("misbehave")
-      .about("implementations that crash, hang, hoard, lie")
-      .axis("length", {64})
-      .problem(make_scale)
-      .work(scale_work)
-      .oracle("product in double", scale_in_double, scale_tolerance)
-      .add(Tier::reference, "fine", scale_loop)
-      .add(Tier::naive, "segfaults", crash)
-      .add(Tier::naive, "hangs", hang)
-      .add(Tier::naive, "eats-memory", eat_memory)
-      .add(Tier::naive, "refuses-memory", refuse_memory)
-      .add(Tier::naive, "throws", fail_cleanly)
-      .add(Tier::naive, "wrong", factor_forgotten)
-      .add(Tier::naive, "wears-out", [] { return std::make_unique<WearsOut>(); })
-      .add(Tier::naive, "chatters", chatter)
-      .add(Tier::reference, "fine-too", scale_loop)
-      .control("factor-forgotten", factor_forgotten);
 }
 
 /// Minimise (x - 3)^2 / 2 by gradient descent from a start that depends on the seed.
@@ -268,6 +163,7 @@ Suite toy_suite() {
   Suite suite("toy", "A toy that proves the harness");
   declare_scale(suite);
   declare_misbehave(suite);
+  declare_foreign(suite);
   declare_descent(suite);
   suite.validate();
   return suite;

@@ -1,0 +1,259 @@
+// What is asked of workers, and what becomes of an implementation whose worker dies, hangs, hoards
+// or answers nonsense.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "harness/run/point_run.hpp"
+#include "harness/run/worker.hpp"
+
+namespace ashlar::run {
+
+using record::Status;
+
+namespace {
+
+std::optional<std::int64_t> optional_integer(const Json& json, const char* field) {
+  if (!json.contains(field) || json.at(field).is_null()) return std::nullopt;
+  return json.at(field).get<std::int64_t>();
+}
+
+Status status_of(Reply::Kind kind) {
+  switch (kind) {
+    case Reply::Kind::timeout:
+      return Status::timeout;
+    case Reply::Kind::out_of_memory:
+      return Status::out_of_memory;
+    case Reply::Kind::garbled:
+      return Status::failed;
+    default:
+      return Status::crashed;
+  }
+}
+
+/// Why a request was not answered with ok; nothing when it was.
+std::optional<std::string> refusal(const Reply& reply) {
+  if (reply.kind != Reply::Kind::message) return reply.reason;
+  if (reply.message.value("ok", false)) return std::nullopt;
+  return reply.message.value("error", std::string("refused without a reason"));
+}
+
+}  // namespace
+
+std::map<std::string, double> numbers_from(const Json& json) {
+  std::map<std::string, double> values;
+  for (const auto& [name, value] : json.items()) values[name] = record::number_from_json(value);
+  return values;
+}
+
+Json PointRun::open_request() const {
+  Json request = {
+      {"do", "open"},
+      {"suite", planned_.experiment->suite},
+      {"experiment", planned_.experiment->name},
+      {"mode", model::name_of(supervisor_.plan_.mode)},
+      {"point", planned_.point.to_json()},
+      {"seed", point_seed(supervisor_.plan_.seed, *planned_.experiment, planned_.point)}};
+  if (!tensors_.empty()) request["tensors"] = tensors_;
+  return request;
+}
+
+/// Opens the point in our own worker and has the oracle's answer made. A problem that cannot be
+/// made fails every implementation that is not finished.
+bool PointRun::open_worker() {
+  ++generation_;
+  if (!worker_ || !worker_->alive())
+    worker_ = supervisor_.start(supervisor_.options_.worker_command);
+  std::vector<std::pair<const char*, Json>> requests = {
+      {"the worker did not start", {{"do", "hello"}, {"protocol", kProtocol}}},
+      {"the problem could not be made", open_request()}};
+  if (planned_.experiment->kind == model::Kind::timed && !supervisor_.options_.profile) {
+    requests.push_back({"the oracle gave no answer",
+                        {{"do", "oracle"}, {"cache", supervisor_.options_.scratch.string()}}});
+  }
+  for (const auto& [failure, request] : requests) {
+    const Reply reply = worker_->request(request, setup_limits());
+    if (const auto why = refusal(reply)) {
+      fail_unfinished(fmt::format("{}: {}", failure, *why));
+      worker_.reset();
+      return false;
+    }
+    if (request.at("do") == "open") note_unsupported(reply.message.at("unsupported"));
+  }
+  return true;
+}
+
+void PointRun::fail_unfinished(const std::string& why) {
+  for (Entry& entry : entries_) {
+    if (entry.record.status == Status::ok && !entry.record.stop_reason)
+      fail(entry, Status::failed, why);
+  }
+}
+
+void PointRun::note_unsupported(const Json& unsupported) {
+  for (Entry& entry : entries_) {
+    const auto found = unsupported.find(entry.implementation->name);
+    if (found == unsupported.end() || found->is_null() || entry.record.status != Status::ok)
+      continue;
+    entry.record.status = Status::unsupported;
+    entry.record.reason = found->get<std::string>();
+  }
+}
+
+bool PointRun::open_external(Entry& entry) {
+  std::vector<std::string> command = entry.implementation->command;
+  for (std::size_t i = 1; i < command.size(); ++i) {
+    if (command[i].find('/') != std::string::npos)
+      command[i] = supervisor_.options_.resource(command[i]);
+  }
+  entry.own_worker = supervisor_.start(command);
+  for (const Json& request : {Json{{"do", "hello"}, {"protocol", kProtocol}}, open_request()}) {
+    const Reply reply = entry.own_worker->request(request, setup_limits());
+    if (reply.kind == Reply::Kind::message) {
+      if (const auto why = refusal(reply)) {
+        fail(entry, Status::unsupported, *why);
+        return false;
+      }
+    } else {
+      // A worker that ends before it can even greet is missing here, not broken: no interpreter, no
+      // module.
+      const bool missing = request.at("do") == "hello" && reply.kind == Reply::Kind::exited;
+      if (!missing) entry.record.exit = reply.exit;
+      fail(entry, missing ? Status::unsupported : status_of(reply.kind), reply.reason);
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Verified in the worker that lives now; verifies again after a restart.
+bool PointRun::make_ready(Entry& entry) {
+  const bool external = entry.implementation->external();
+  guarded(entry, [&] {
+    if (!worker_ && !open_worker()) return;
+    if (external && !entry.own_worker && !open_external(entry)) return;
+    if (entry.ready_in == (external ? 0 : generation_)) return;
+    const bool restarted = !entry.samples.empty();
+    const Reply reply = verify(entry, false);
+    if (entry.record.status != Status::ok) return;
+    take_check(entry, reply.message, false, entry.implementation->name);
+    if (entry.record.status != Status::ok) return;
+    entry.ready_in = external ? 0 : generation_;
+    if (!restarted) return;
+    // Its samples come from two processes now; the first one of the new process warms up.
+    entry.record.flags.emplace_back("restarted");
+    if (take_sample(entry)) entry.samples.pop_back();
+  });
+  return entry.record.status == Status::ok && entry.ready_in == (external ? 0 : generation_);
+}
+
+/// Has an answer made (or, again, the last timed one) and held against the oracle.
+Reply PointRun::verify(Entry& entry, bool again) {
+  const std::string& name = entry.implementation->name;
+  Reply reply = ask(entry, {{"do", "verify"},
+                            {"implementation", name},
+                            {"cache", supervisor_.options_.scratch.string()},
+                            {"again", again}});
+  if (entry.record.status != Status::ok) return reply;
+  if (!again) {
+    const Json none = Json::object();
+    entry.record.prepare_ns = optional_integer(reply.message, "prepare_ns");
+    entry.record.peak_extra_bytes = optional_integer(reply.message, "peak_extra_bytes");
+    entry.record.workspace_bytes = optional_integer(reply.message, "workspace_bytes");
+    entry.record.metrics = numbers_from(reply.message.value("metrics", none));
+    entry.record.counters = numbers_from(reply.message.value("counters", none));
+    entry.estimate_ns = reply.message.value("first_ns", std::int64_t{0});
+    entry.in_place = reply.message.value("in_place", false);
+  }
+  return entry.implementation->external() ? check_foreign(entry, reply.message.at("answer"))
+                                          : reply;
+}
+
+/// Another program wrote its answer to a file; our worker, which has the oracle, looks at it.
+Reply PointRun::check_foreign(Entry& entry, const Json& answer) {
+  const Reply reply = worker_->request(
+      {{"do", "check"}, {"answer", answer}, {"cache", supervisor_.options_.scratch.string()}},
+      setup_limits());
+  if (const auto why = refusal(reply)) {
+    fail(entry, Status::failed, "the answer could not be checked: " + *why);
+    if (reply.kind != Reply::Kind::message) worker_.reset();
+  }
+  return reply;
+}
+
+/// Sends a request about one implementation to the worker that holds it. Afterwards its status is
+/// `ok` exactly when the answer is a message that says so.
+Reply PointRun::ask(Entry& entry, const Json& request) {
+  const bool external = entry.implementation->external();
+  WorkerProcess& worker = external ? *entry.own_worker : *worker_;
+  Reply reply = worker.request(request, limits_for(entry));
+  if (reply.kind != Reply::Kind::message) {
+    lose(entry, reply);
+  } else if (const auto why = refusal(reply)) {
+    const bool memory = reply.message.value("out_of_memory", false);
+    fail(entry, memory ? Status::out_of_memory : Status::failed, *why);
+    // An error on a device can poison its whole context; nobody else shall inherit it.
+    if (!external && entry.implementation->options.device == model::Device::cuda) worker_.reset();
+  }
+  return reply;
+}
+
+Limits PointRun::limits_for(const Entry& entry) const {
+  Limits limits;
+  const RunOptions& options = supervisor_.options_;
+  const double expected_s = static_cast<double>(entry.estimate_ns * entry.record.batch) * 1e-9;
+  const double seconds =
+      options.timeout_s > 0 ? options.timeout_s : std::max(30.0, 10 * expected_s);
+  limits.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  limits.memory_bytes = options.memory_bytes;
+  return limits;
+}
+
+/// For starting, making the problem, the oracle: nothing that an implementation answers for.
+Limits PointRun::setup_limits() const {
+  constexpr double kLeast_s = 120;
+  Limits limits;
+  const double seconds = std::max(kLeast_s, supervisor_.options_.timeout_s);
+  limits.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+  limits.memory_bytes = supervisor_.options_.memory_bytes;
+  return limits;
+}
+
+/// The worker died, hung, grew too large or spoke nonsense while it worked for this implementation.
+void PointRun::lose(Entry& entry, const Reply& reply) {
+  const bool nonsense = reply.kind == Reply::Kind::garbled;
+  entry.record.exit = reply.exit;
+  fail(entry, status_of(reply.kind), (nonsense ? "broke the protocol: " : "") + reply.reason);
+  supervisor_.event("worker-lost", {{"key", entry.record.key},
+                                    {"round", round_},
+                                    {"status", record::name_of(entry.record.status)},
+                                    {"reason", reply.reason}});
+  if (reply.kind == Reply::Kind::timeout) {
+    supervisor_.lost_s_ += static_cast<double>(limits_for(entry).deadline.count()) * 1e-3;
+    supervisor_.timed_out_at_[{planned_.experiment, entry.implementation->name}] =
+        planned_.point.text();
+  }
+  if (!entry.implementation->external()) worker_.reset();
+}
+
+/// An answer without what the protocol promises: that worker is not asked again.
+void PointRun::break_protocol(Entry& entry, const std::string& what) {
+  fail(entry, Status::failed, "broke the protocol: " + what);
+  if (entry.implementation->external()) {
+    entry.own_worker.reset();
+  } else {
+    worker_.reset();
+  }
+}
+
+void PointRun::fail(Entry& entry, Status status, const std::string& reason) {
+  entry.record.status = status;
+  entry.record.reason = reason;
+  entry.active = false;
+  if (status != Status::unsupported) {
+    supervisor_.progress_.note(
+        fmt::format("{}: {}: {}", record::name_of(status), entry.record.key, reason));
+  }
+}
+
+}  // namespace ashlar::run

@@ -1,0 +1,124 @@
+// Sampling. Every sweep visits each implementation once, in an order shuffled from the seed, so
+// that neighbours in time form ratios; sample i of every implementation is of sweep i. One that has
+// enough leaves. The first sweep warms up and sizes batches.
+#include <algorithm>
+#include <numeric>
+
+#include "harness/run/point_run.hpp"
+
+namespace ashlar::run {
+
+using record::Status;
+
+namespace {
+
+constexpr std::size_t kLeastSamples = 3;  // taken whatever the budget says
+
+/// Fisher-Yates with a stable generator: the same seed gives the same order on every machine.
+void shuffle(std::vector<std::size_t>& order, std::uint64_t seed) {
+  for (std::size_t i = order.size(); i > 1; --i) {
+    seed = model::stable_hash(std::to_string(i), seed);
+    std::swap(order[i - 1], order[(seed >> 11) % i]);
+  }
+}
+
+}  // namespace
+
+/// One sample; false when the implementation is lost.
+bool PointRun::take_sample(Entry& entry) {
+  guarded(entry, [&] {
+    const Reply reply = ask(entry, {{"do", "sample"},
+                                    {"implementation", entry.implementation->name},
+                                    {"n", 1},
+                                    {"batch", entry.record.batch}});
+    if (entry.record.status != Status::ok) return;
+    const auto first = [&](const char* field) {
+      return reply.message.at(field).at(0).get<std::int64_t>();
+    };
+    entry.samples.push_back(
+        {first("wall_ns"), first("cpu_ns"), first("page_faults"), first("involuntary_switches")});
+    entry.spent_ns += entry.samples.back().wall_ns * entry.record.batch;
+  });
+  return entry.record.status == Status::ok;
+}
+
+/// Executes until a batch lasts long enough for a sample; nothing of it is kept.
+bool PointRun::warm_up(Entry& entry) {
+  entry.record.warmups = 1;  // the verified execution
+  while (take_sample(entry)) {
+    const std::int64_t each_ns = entry.samples.back().wall_ns;
+    const std::int64_t batch = entry.record.batch;
+    entry.samples.clear();
+    entry.estimate_ns = each_ns;
+    entry.record.warmups += static_cast<int>(batch);
+    const std::int64_t next = entry.in_place ? batch : measure::next_batch(batch, each_ns * batch);
+    if (next == batch) return true;
+    entry.record.batch = next;
+  }
+  return false;
+}
+
+void PointRun::visit(Entry& entry, const measure::StopRule& rule, bool first_sweep,
+                     std::int64_t share_ns) {
+  if (supervisor_.stopping()) {
+    entry.record.stop_reason = "interrupted";
+    entry.active = false;
+    return;
+  }
+  entry.active = make_ready(entry) && (first_sweep ? warm_up(entry) : take_sample(entry));
+  if (!entry.active || first_sweep) return;
+  std::vector<std::int64_t> wall;
+  for (const measure::Sample& sample : entry.samples) wall.push_back(sample.wall_ns);
+  entry.record.stop_reason = measure::stop_reason(rule, wall, entry.record.batch);
+  const bool spent = wall.size() >= kLeastSamples && entry.spent_ns >= share_ns;
+  if (!entry.record.stop_reason && spent) entry.record.stop_reason = "budget";
+  entry.active = !entry.record.stop_reason;
+}
+
+void PointRun::sweep_all() {
+  const std::uint64_t seed =
+      model::stable_hash("sweeps " + std::to_string(round_),
+                         point_seed(supervisor_.plan_.seed, *planned_.experiment, planned_.point));
+  for (Entry& entry : entries_) entry.active = entry.record.status == Status::ok && entry.checked;
+  const auto active = [this] {
+    return std::count_if(entries_.begin(), entries_.end(),
+                         [](const Entry& entry) { return entry.active; });
+  };
+  const auto share_ns = static_cast<std::int64_t>(
+      allowance_s_ * 1e9 / static_cast<double>(std::max<std::ptrdiff_t>(active(), 1)));
+  measure::StopRule rule;
+  if (supervisor_.plan_.mode == model::Mode::quick) rule.least_time_ns = 20'000'000;
+  for (int sweep = 0; active() > 0; ++sweep) {
+    std::vector<std::size_t> order(entries_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    shuffle(order, model::stable_hash(std::to_string(sweep), seed));
+    for (const std::size_t index : order) {
+      if (entries_[index].active) visit(entries_[index], rule, sweep == 0, share_ns);
+    }
+  }
+}
+
+/// The last timed answer must be as right as the first: state that leaks between executions shows
+/// here.
+void PointRun::verify_all_again() {
+  for (Entry& entry : entries_) {
+    if (supervisor_.stopping() || entry.record.status != Status::ok || entry.samples.empty())
+      continue;
+    const bool external = entry.implementation->external();
+    const bool here =
+        external ? entry.own_worker && entry.own_worker->alive() && (worker_ || open_worker())
+                 : worker_ && entry.ready_in == generation_;
+    if (!here) {
+      // The process that took its samples died in another implementation's hands.
+      entry.record.flags.emplace_back("not-verified-again");
+      continue;
+    }
+    guarded(entry, [&] {
+      const Reply reply = verify(entry, true);
+      if (entry.record.status == Status::ok)
+        take_check(entry, reply.message, false, entry.implementation->name);
+    });
+  }
+}
+
+}  // namespace ashlar::run
