@@ -90,9 +90,13 @@ int list_command(const Context& context, const Arguments& arguments) {
     }
   }
   const Mode mode = mode_from(options);
+  for (const char* name : {"where", "only", "skip", "tier"}) {
+    if (kind != "cases" && options.has(name))
+      throw UsageError(
+          fmt::format("ashlar list {}: --{} goes with 'ashlar list cases'", kind, name));
+  }
   if (kind == "cases") {
-    const run::Plan plan =
-        run::make_plan(*context.registry, filter, mode, options.get<std::uint64_t>("seed"));
+    const run::Plan plan = run::make_plan(*context.registry, filter, mode, seed_from(options));
     for (const run::PlannedPoint& planned : plan.points) {
       for (const model::Implementation* implementation : planned.implementations) {
         const std::string key =

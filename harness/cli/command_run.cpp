@@ -69,9 +69,12 @@ void add_run_options(Options& options) {
 template <class Number>
 Number positive(const Options& options, const char* name, Number fallback) {
   if (!options.has(name)) return fallback;
+  // Far above any sensible value, far below where conversions overflow.
+  constexpr Number kMost = Number(1'000'000'000);
   const Number value = options.get<Number>(name);
   if (!(value > 0))
     throw UsageError(fmt::format("--{} {}: must be greater than zero", name, value));
+  if (value > kMost) throw UsageError(fmt::format("--{} {}: at most {}", name, value, kMost));
   return value;
 }
 
@@ -109,9 +112,14 @@ Json describe_experiments(const run::Plan& plan) {
 /// The record file: made before anything is measured, so that a folder without write permission
 /// costs nothing.
 std::unique_ptr<record::Writer> open_records(const fs::path& path) {
-  if (fs::exists(path)) {
+  std::error_code unreadable;
+  if (fs::exists(path, unreadable)) {
     throw UsageError(
         fmt::format("--out: '{}' exists; choose another name or remove it", path.string()));
+  }
+  if (unreadable) {
+    throw UsageError(
+        fmt::format("--out: cannot write '{}': {}", path.string(), unreadable.message()));
   }
   try {
     return std::make_unique<record::Writer>(path);
@@ -140,7 +148,8 @@ class RemoveIfEmpty {
 run::RunOptions run_options(const Options& options, const Json& environment,
                             const fs::path& scratch, double budget_s, int rounds) {
   run::RunOptions chosen;
-  chosen.worker_command = {fs::read_symlink("/proc/self/exe").string(), "worker"};
+  // Not a path: a program that is rebuilt during the run must not become a worker of it.
+  chosen.worker_command = {"/proc/self/exe", "worker"};
   chosen.resource = [](const std::string& relative) {
     const fs::path found = find_resource(relative);
     return found.empty() ? relative : found.string();
@@ -186,6 +195,7 @@ record::RunRecord run_record(const Context& context, const run::Plan& plan,
   record.threads = chosen.threads;
   record.build = machine::describe_build();
   record.machine = environment;
+  record.machine["worker_variables"] = run::worker_environment(chosen.threads);
   record.machine_id = machine::machine_id(environment);
   record.calibration = calibration;
   record.experiments = describe_experiments(plan);
@@ -222,8 +232,8 @@ int run_command(const Context& context, const Arguments& arguments) {
   add_run_options(options);
   if (!options.parse(context, arguments)) return kFine;
   const Mode mode = mode_from(options);
-  const run::Plan plan = run::make_plan(*context.registry, filter_from(options), mode,
-                                        options.get<std::uint64_t>("seed"));
+  const run::Plan plan =
+      run::make_plan(*context.registry, filter_from(options), mode, seed_from(options));
   const Budget defaults = default_budget(mode);
   const double budget_s = positive(options, "budget", defaults.seconds_per_suite) *
                           static_cast<double>(suites_in(plan));

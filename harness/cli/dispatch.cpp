@@ -1,5 +1,7 @@
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -77,6 +79,14 @@ int run_verb(const Context& context, const Arguments& arguments) {
       fmt::format("ashlar: unknown verb '{}'{}", word, model::suggestion(word, known)));
 }
 
+/// What the verb printed must have arrived: a full disk behind a redirection is no success.
+int flushed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  if (errno == EPIPE) return code;  // a reader that went away has what it wanted
+  fmt::print(stderr, "ashlar: cannot write standard output: {}\n", std::strerror(errno));
+  return kHarnessError;
+}
+
 int report(ExitCode code, const std::string& message) {
   std::fflush(stdout);
   fmt::print(stderr, "{}\n", message);
@@ -102,7 +112,7 @@ int dispatch(int argc, char** argv, const model::Registry& registry) {
   std::signal(SIGPIPE, SIG_IGN);
   try {
     const Context context{argc > 0 ? argv[0] : "ashlar", {argv, argv + argc}, &registry};
-    return run_verb(context, {argv + std::min(argc, 1), argv + argc});
+    return flushed(run_verb(context, {argv + std::min(argc, 1), argv + argc}));
   } catch (const UsageError& error) {
     return report(kUsage, error.what());
   } catch (const claims::ClaimError& error) {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iostream>
 #include <sstream>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -92,7 +94,7 @@ void add_filter_options(Options& options) {
        "regular expression on the case key (repeatable)")  //
       ("tier", po::value<std::vector<std::string>>(),
        "naive, reference, optimized, cuda or peer (repeatable)")  //
-      ("seed", po::value<std::uint64_t>()->default_value(1),
+      ("seed", po::value<std::string>()->default_value("1"),
        "seed of problems, orders and bootstraps");
 }
 
@@ -127,11 +129,24 @@ model::Mode mode_from(const Options& options) {
   }
 }
 
+std::uint64_t seed_from(const Options& options) {
+  // Not a number to Program_options, which takes -1 for the largest one.
+  const std::string text = options.get<std::string>("seed");
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (error != std::errc() || end != text.data() + text.size())
+    throw UsageError(fmt::format("--seed '{}': must be a whole number from 0 to 2^64 - 1", text));
+  return seed;
+}
+
 std::vector<std::filesystem::path> record_files(const std::vector<std::string>& words) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
   for (const std::string& word : words) {
-    if (!fs::exists(word)) {
+    std::error_code unreadable;
+    if (!fs::exists(word, unreadable)) {
+      if (unreadable)
+        throw UsageError(fmt::format("cannot read '{}': {}", word, unreadable.message()));
       std::vector<std::string> near;
       const fs::path folder =
           fs::path(word).has_parent_path() ? fs::path(word).parent_path() : fs::path(".");
@@ -142,7 +157,7 @@ std::vector<std::filesystem::path> record_files(const std::vector<std::string>& 
       }
       throw UsageError(fmt::format("no record file '{}'{}", word, model::suggestion(word, near)));
     }
-    if (fs::is_directory(word))
+    if (fs::is_directory(word, unreadable))
       throw UsageError(fmt::format("'{}' is a folder, not a record file", word));
     files.emplace_back(word);
   }
@@ -166,11 +181,22 @@ void write_output(const std::optional<std::string>& path, const std::string& tex
     if (!text.ends_with('\n')) fmt::print("\n");
     return;
   }
-  std::ofstream file(*path, std::ios::binary);
+  namespace fs = std::filesystem;
+  // A device or a pipe has no name to take over.
+  std::error_code ignored;
+  const bool replace = !fs::exists(*path, ignored) || fs::is_regular_file(*path, ignored);
+  const fs::path target = replace ? fs::path(*path + ".unfinished") : fs::path(*path);
+  std::ofstream file(target, std::ios::binary);
+  if (!file) throw UsageError(fmt::format("cannot write '{}': {}", *path, std::strerror(errno)));
   file << text;
   if (!text.ends_with('\n')) file << '\n';
   file.close();
-  if (!file) throw UsageError(fmt::format("cannot write '{}': {}", *path, std::strerror(errno)));
+  if (!file) {
+    const int error = errno;
+    if (replace) fs::remove(target, ignored);
+    throw std::system_error(error, std::generic_category(), "cannot write '" + *path + "'");
+  }
+  if (replace) fs::rename(target, *path);
 }
 
 }  // namespace ashlar::cli

@@ -49,14 +49,16 @@ run::Filter filter_from(const Options& options);
 /// --where as pairs of axis and value. Throws UsageError for anything but axis=value.
 std::vector<std::pair<std::string, std::string>> axis_choices(const Options& options);
 model::Mode mode_from(const Options& options);
+std::uint64_t seed_from(const Options& options);
 
 /// Record files from words; without any, the newest one in ashlar-runs/. Throws UsageError naming
 /// what is missing.
 std::vector<std::filesystem::path> record_files(const std::vector<std::string>& words);
 inline constexpr const char* kRunFolder = "ashlar-runs";
 
-/// Opens `path` for writing results, or throws UsageError with the system's reason. Nothing is
-/// written before the text is complete.
+/// Writes results to `path`, or to standard output without one. The file is whole or untouched:
+/// the text goes to a file beside it, which then takes its name. Throws UsageError when the place
+/// cannot be written, std::system_error when the disk is full.
 void write_output(const std::optional<std::string>& path, const std::string& text);
 
 }  // namespace ashlar::cli

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -14,7 +15,7 @@
 namespace ashlar::cli {
 
 ConsoleProgress::ConsoleProgress(bool terminal, double budget_s)
-    : terminal_(terminal), budget_s_(budget_s), start_ns_(measure::system_clock().now_ns()) {}
+    : terminal_(terminal), budget_s_(budget_s) {}
 
 ConsoleProgress::~ConsoleProgress() { clear(); }
 
@@ -25,20 +26,18 @@ void ConsoleProgress::clear() {
 }
 
 void ConsoleProgress::step(std::size_t done, std::size_t total, const std::string& label) {
-  const double elapsed_s = static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9;
   if (label.empty()) {
     clear();
     return;
   }
-  // Time left: at the pace so far, and never more than the budget allows.
-  std::string left;
-  if (done > 0 && total > done) {
-    const double pace = elapsed_s / static_cast<double>(done) * static_cast<double>(total - done);
-    left = fmt::format(", at most {:.0f} s left",
-                       std::min(pace, std::max(budget_s_ - elapsed_s, 0.0)));
-  }
+  // The budget starts with the first point: calibration comes before it.
+  const std::int64_t now_ns = measure::system_clock().now_ns();
+  if (!start_ns_) start_ns_ = now_ns;
+  const double elapsed_s = static_cast<double>(now_ns - *start_ns_) * 1e-9;
+  // Points come least work first, so their pace so far says nothing of the rest; the budget does.
   const std::string line =
-      fmt::format("[{}/{}] {} ({:.0f} s{})", done + 1, total, label, elapsed_s, left);
+      fmt::format("[{}/{}] {} ({:.0f} s, up to {:.0f} s left)", done + 1, total, label, elapsed_s,
+                  std::max(std::ceil(budget_s_ - elapsed_s), 1.0));
   if (terminal_) {
     fmt::print(stderr, "\r{}\033[K", line.substr(0, terminal_width(STDERR_FILENO) - 1));
     line_open_ = true;

@@ -1,6 +1,7 @@
 #pragma once
 // Progress on standard error: one line that is overwritten on a terminal, plain lines in a pipe.
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "harness/run/supervisor.hpp"
@@ -20,7 +21,7 @@ class ConsoleProgress final : public run::Progress {
 
   bool terminal_;
   double budget_s_;
-  std::int64_t start_ns_;
+  std::optional<std::int64_t> start_ns_;
   bool line_open_ = false;
 };
 

@@ -27,9 +27,10 @@ std::vector<fs::path> roots() {
 }  // namespace
 
 fs::path find_resource(const std::string& relative) {
-  if (fs::path(relative).is_absolute() && fs::exists(relative)) return relative;
+  std::error_code unreadable;  // a place that may not be looked into holds nothing for us
+  if (fs::path(relative).is_absolute() && fs::exists(relative, unreadable)) return relative;
   for (const fs::path& root : roots()) {
-    if (fs::exists(root / relative)) return root / relative;
+    if (fs::exists(root / relative, unreadable)) return root / relative;
   }
   return {};
 }

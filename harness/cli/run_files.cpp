@@ -2,18 +2,23 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <random>
-#include <system_error>
 
 #include <fmt/format.h>
+
+#include "harness/run/plan.hpp"
 
 namespace ashlar::cli {
 
 ScratchFolder::ScratchFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "ashlar-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr)
-    throw std::system_error(errno, std::generic_category(), name);
+  const char* place = std::getenv("TMPDIR");
+  std::string name = fmt::format("{}/ashlar-XXXXXX", place != nullptr ? place : "/tmp");
+  if (mkdtemp(name.data()) == nullptr) {
+    throw run::UsageError(fmt::format("cannot make a temporary folder '{}': {}; set TMPDIR", name,
+                                      std::strerror(errno)));
+  }
   path_ = name;
 }
 

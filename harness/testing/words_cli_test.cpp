@@ -42,6 +42,11 @@ TEST_CASE("unknown words end in 3 with one line and the nearest known word") {
       {{"run", "toy", "--only", "("}, "regular expression"},
       {{"run", "toy", "--tier", "fast"}, "unknown tier"},
       {{"run", "toy", "--seed", "many"}, "--seed"},
+      {{"run", "toy", "--seed", "-1"}, "--seed '-1': must be a whole number"},
+      {{"run", "toy", "--budget", "inf"}, "at most"},
+      {{"run", "toy", "--out", std::string(300, 'x')}, "cannot write"},
+      {{"check", std::string(300, 'x')}, "cannot read"},
+      {{"list", "suites", "--where", "length=64"}, "goes with 'ashlar list cases'"},
       {{"run", "toy", "--threads", "0"}, "greater than zero"},
       {{"run", "toy", "--budget", "-3"}, "greater than zero"},
       {{"run", "toy", "-x"}, "unknown option"},
@@ -132,15 +137,20 @@ TEST_CASE("an output that cannot be written is refused before anything is measur
   }
 }
 
-TEST_CASE("a full disk ends in 5 and keeps every finished record") {
+TEST_CASE("a disk that is full ends in 5, and no file is left half-written") {
   const Folder folder;
-  // /dev/full refuses every write, as a full disk does.
-  const Ended ended = toy(folder, {"table", "--out", "/dev/full", "r.jsonl"});
-  CHECK(ended.status == 3);  // there is no r.jsonl; the next one has records
   make_records(folder);
+  // /dev/full refuses every write, as a full disk does.
   const Ended full = toy(folder, {"table", "r.jsonl", "--out", "/dev/full"});
-  CHECK(full.status == 3);
-  CHECK_THAT(full.errors, Contains("/dev/full"));
+  CHECK(full.status == 5);
+  CHECK_THAT(full.errors, Contains("/dev/full") && Contains("No space left"));
+  write_text(folder / "table.md", "the old one");
+  CHECK(toy(folder, {"table", "r.jsonl", "--out", "table.md"}).status == 0);
+  CHECK_THAT(read_text(folder / "table.md"), Contains("loop"));
+  CHECK_FALSE(std::filesystem::exists(folder / "table.md.unfinished"));
+  const Ended nowhere = toy(folder, {"table", "r.jsonl", "--out", "no-such-folder/table.md"});
+  CHECK(nowhere.status == 3);
+  CHECK(lines(nowhere.errors) == 1);
 }
 
 TEST_CASE("tables and figures come from record files alone") {
@@ -181,4 +191,12 @@ TEST_CASE("gbench runs the same cases, verified, under Google Benchmark's flags"
       toy(folder, {"gbench", "toy", "--only", "misbehave.*/wrong", "--benchmark_min_time=0.001"});
   CHECK(wrong.status == 2);
   CHECK(toy(folder, {"gbench", "toy", "--benchmark_filter=no-such-case"}).status == 3);
+  CHECK(toy(folder, {"gbench", "toy", "--benchmark_format=xml"}).status == 3);
+  CHECK(toy(folder, {"gbench", "toy", "--benchmark_out=no-such-folder/x.json"}).status == 3);
+  const Ended mixed =
+      toy(folder, {"gbench", "toy", "--only", "misbehave.*/(throws|wears-out|fine)$",
+                   "--benchmark_min_time=0.001"});
+  INFO(mixed.errors << mixed.output);
+  CHECK(mixed.status == 2);  // wears-out answers wrongly after it was timed
+  CHECK_THAT(mixed.output, Contains("cannot, today") && Contains("misbehave/length=64/fine"));
 }
