@@ -9,14 +9,22 @@
 
 namespace ashlar::flashattention2::baselines {
 
+namespace {
+
+const ForwardParams& supported(const ForwardParams& params) {
+  validate(params);
+  if (const auto reason = chunked_unsupported(params)) throw std::invalid_argument(*reason);
+  return params;
+}
+
+}  // namespace
+
 std::optional<std::string> chunked_unsupported(const ForwardParams& params) {
   return unfused_unsupported(params);
 }
 
 ChunkedForward::ChunkedForward(const ForwardParams& params)
-    : params_(params), threads_(core::thread_count()) {
-  validate(params);
-  if (const auto reason = chunked_unsupported(params)) throw std::invalid_argument(*reason);
+    : params_(supported(params)), threads_(core::thread_count()), dense_(params) {
   std::map<std::pair<Index, Index>, std::size_t> known;
   std::size_t scratch_bytes = 0;
   const Index rows_total = params.seqlen_q();
@@ -36,6 +44,7 @@ ChunkedForward::ChunkedForward(const ForwardParams& params)
 }
 
 void ChunkedForward::operator()() {
+  dense_.pack(params_, threads_);
   const auto per_head = static_cast<Index>(chunks_.size());
   const Index heads = params_.batch() * params_.heads_q();
   // Chunks of one head follow each other, so that its keys and values stay in cache.
@@ -45,14 +54,14 @@ void ChunkedForward::operator()() {
         const Index head = item / per_head;
         const Chunk& chunk = chunks_[static_cast<std::size_t>(item % per_head)];
         auto* scratch = scratch_[static_cast<std::size_t>(worker)].as<std::byte>();
-        blocks_[chunk.block](params_, head / params_.heads_q(), head % params_.heads_q(),
+        blocks_[chunk.block](params_, dense_, head / params_.heads_q(), head % params_.heads_q(),
                              chunk.first_row, worker, scratch);
       },
       threads_);
 }
 
 std::size_t ChunkedForward::workspace_bytes() const {
-  std::size_t bytes = 0;
+  std::size_t bytes = dense_.bytes();
   for (const core::AlignedBuffer& buffer : scratch_) bytes += buffer.bytes();
   return bytes;
 }

@@ -34,6 +34,7 @@ StandardForward::StandardForward(const ForwardParams& params)
     : params_(supported(params)),
       heads_in_parallel_(prefer_heads(params, core::thread_count())),
       threads_(core::thread_count()),
+      dense_(params),
       block_(params, params.seqlen_q(), params.seqlen_k(), heads_in_parallel_ ? 1 : threads_,
              heads_in_parallel_ ? threads_ : 1) {
   const int buffers = heads_in_parallel_ ? threads_ : 1;
@@ -41,9 +42,10 @@ StandardForward::StandardForward(const ForwardParams& params)
 }
 
 void StandardForward::operator()() {
+  dense_.pack(params_, threads_);
   const auto one_head = [&](Index item, int worker) {
     auto* scratch = scratch_[static_cast<std::size_t>(worker)].as<std::byte>();
-    block_(params_, item / params_.heads_q(), item % params_.heads_q(), 0, worker, scratch);
+    block_(params_, dense_, item / params_.heads_q(), item % params_.heads_q(), 0, worker, scratch);
   };
   const Index heads = params_.batch() * params_.heads_q();
   if (heads_in_parallel_) {
@@ -54,7 +56,7 @@ void StandardForward::operator()() {
 }
 
 std::size_t StandardForward::workspace_bytes() const {
-  return scratch_.size() * block_.scratch_bytes();
+  return dense_.bytes() + scratch_.size() * block_.scratch_bytes();
 }
 
 }  // namespace ashlar::flashattention2::baselines

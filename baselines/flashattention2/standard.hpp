@@ -30,6 +30,7 @@ class StandardForward {
   ForwardParams params_;
   bool heads_in_parallel_;  // a head per thread; else one head at a time, its rows in parallel
   int threads_;
+  DenseKeysValues dense_;
   UnfusedBlock block_;
   std::vector<core::AlignedBuffer> scratch_;
 };

@@ -24,19 +24,30 @@ auto* row_of(const Any& tensor, Index batch, Index row, Index head) {
   return static_cast<Byte*>(tensor.data) + offset * static_cast<Index>(size_of(tensor.dtype));
 }
 
+/// Rows of one head that follow each other without gaps.
 template <class Any>
-MatrixLayout rows_layout(const Any& tensor, Index rows) {
-  // The stride of a single row is never used, but oneDNN looks at it.
-  const Index stride = rows == 1 ? tensor.shape[3] : tensor.strides[1];
-  return {rows, tensor.shape[3], stride, 1, tensor.dtype};
+bool dense_rows(const Any& tensor) {
+  return tensor.shape[1] <= 1 || tensor.strides[1] == tensor.shape[3];
+}
+
+MatrixLayout dense(Index rows, Index columns, DType dtype) {
+  return {rows, columns, columns, 1, dtype};
 }
 
 MatrixLayout transposed(const MatrixLayout& layout) {
   return {layout.columns, layout.rows, layout.column_stride, layout.row_stride, layout.dtype};
 }
 
-/// Rows a multiple of a kilobyte apart would fall into few sets of the first cache.
-Index spread_rows(Index stride) { return stride % 256 == 0 ? stride + kSoftmaxPadding : stride; }
+/// Floats between rows of scores. Rows a multiple of a kilobyte apart fall into few sets of the
+/// first cache, which costs the first product up to 11 %; but a gap between rows costs the second
+/// one its fast kernel where it reads them as weights (single precision), and a chunk's product its
+/// own. Measured at 512 to 4096 columns: a gap pays for bf16 beyond chunks, and for single
+/// precision only where both rows and head_dim are large.
+Index score_stride(bool narrow, Index rows, Index width, Index head_dim) {
+  const Index stride = padded_width(width);
+  const bool gap = narrow ? rows > 256 : rows >= 4096 && head_dim >= 128;
+  return gap && stride % 256 == 0 ? stride + kSoftmaxPadding : stride;
+}
 
 std::size_t aligned(Index bytes) {
   constexpr std::size_t kLine = core::AlignedBuffer::kAlignment;
@@ -71,69 +82,156 @@ UnfusedBlock::UnfusedBlock(const ForwardParams& params, Index rows, Index width,
     : rows_(rows),
       width_(width),
       threads_(threads),
+      gather_queries_(!dense_rows(params.q)),
+      scatter_out_(!dense_rows(params.out)),
+      row_bytes_(static_cast<std::size_t>(params.head_dim()) * size_of(params.q.dtype)),
       narrow_(params.q.dtype == DType::bf16),
-      score_stride_(spread_rows(padded_width(width))),
+      score_stride_(score_stride(narrow_, rows, width, params.head_dim())),
       weight_stride_(padded_width(width)) {
   if (rows == 0 || width == 0) return;
+  const Index depth = params.head_dim();
+  const DType dtype = params.q.dtype;
   const MatrixLayout scores{rows, width, score_stride_, 1, DType::f32};
   const MatrixLayout weights =
       narrow_ ? MatrixLayout{rows, width, weight_stride_, 1, DType::bf16} : scores;
-  scores_product_.emplace(rows_layout(params.q, rows), transposed(rows_layout(params.k, width)),
-                          scores, threads, workers);
-  values_product_.emplace(weights, rows_layout(params.v, width), rows_layout(params.out, rows),
+  scores_product_.emplace(dense(rows, depth, dtype), transposed(dense(width, depth, dtype)), scores,
                           threads, workers);
+  values_product_.emplace(weights, dense(width, depth, dtype), dense(rows, depth, dtype), threads,
+                          workers);
 }
 
 std::size_t UnfusedBlock::scratch_bytes() const {
   if (!scores_product_) return 0;
   const std::size_t product =
       std::max(scores_product_->scratch_bytes(), values_product_->scratch_bytes());
-  return score_bytes(rows_, score_stride_) + weight_bytes(narrow_, rows_, weight_stride_) +
+  const std::size_t rows = gather_queries_ || scatter_out_ ? row_scratch_bytes() : 0;
+  return score_bytes(rows_, score_stride_) + weight_bytes(narrow_, rows_, weight_stride_) + rows +
          aligned(static_cast<Index>(product));
 }
 
-void UnfusedBlock::operator()(const ForwardParams& params, Index batch, Index head, Index first_row,
-                              int worker, std::byte* scratch) const {
-  if (!scores_product_) {
-    const auto row_bytes = static_cast<std::size_t>(params.head_dim()) * size_of(params.out.dtype);
-    for (Index row = first_row; row < first_row + rows_; ++row) {
-      std::memset(row_of(params.out, batch, row, head), 0, row_bytes);
-      params.lse(batch, head, row) = std::numeric_limits<float>::infinity();
-    }
-    return;
-  }
+std::size_t UnfusedBlock::row_scratch_bytes() const {
+  return aligned(rows_ * static_cast<Index>(row_bytes_));
+}
+
+void UnfusedBlock::operator()(const ForwardParams& params, const DenseKeysValues& dense,
+                              Index batch, Index head, Index first_row, int worker,
+                              std::byte* scratch) const {
+  if (!scores_product_) return fill_unseen(params, batch, head, first_row);
   const Index kv = params.kv_head(head);
   std::byte* second = scratch + score_bytes(rows_, score_stride_);
-  std::byte* product_scratch = second + weight_bytes(narrow_, rows_, weight_stride_);
+  // Queries are done with when the output is made, so one area serves both.
+  std::byte* row_scratch = second + weight_bytes(narrow_, rows_, weight_stride_);
+  std::byte* product_scratch =
+      row_scratch + (gather_queries_ || scatter_out_ ? row_scratch_bytes() : 0);
   auto* scores = reinterpret_cast<float*>(scratch);
   auto* weights = reinterpret_cast<BFloat16*>(second);
 
-  (*scores_product_)(worker, row_of(params.q, batch, first_row, head),
-                     row_of(params.k, batch, 0, kv), scores, product_scratch);
+  const void* queries = row_of(params.q, batch, first_row, head);
+  void* out = row_of(params.out, batch, first_row, head);
+  if (gather_queries_) {
+    gather_queries(params, batch, head, first_row, row_scratch);
+    queries = row_scratch;
+  }
+  (*scores_product_)(worker, queries, dense.keys(params, batch, kv), scores, product_scratch);
   softmax(params, batch, head, first_row, scores, weights);
   (*values_product_)(worker, narrow_ ? static_cast<const void*>(weights) : scores,
-                     row_of(params.v, batch, 0, kv), row_of(params.out, batch, first_row, head),
+                     dense.values(params, batch, kv), scatter_out_ ? row_scratch : out,
                      product_scratch);
+  if (scatter_out_) scatter_out(params, batch, head, first_row, row_scratch);
+}
+
+void UnfusedBlock::fill_unseen(const ForwardParams& params, Index batch, Index head,
+                               Index first_row) const {
+  for (Index row = first_row; row < first_row + rows_; ++row) {
+    std::memset(row_of(params.out, batch, row, head), 0, row_bytes_);
+    params.lse(batch, head, row) = std::numeric_limits<float>::infinity();
+  }
+}
+
+void UnfusedBlock::gather_queries(const ForwardParams& params, Index batch, Index head,
+                                  Index first_row, std::byte* queries) const {
+  for_rows([&](Index i) {
+    std::memcpy(queries + static_cast<std::size_t>(i) * row_bytes_,
+                row_of(params.q, batch, first_row + i, head), row_bytes_);
+  });
+}
+
+void UnfusedBlock::scatter_out(const ForwardParams& params, Index batch, Index head,
+                               Index first_row, const std::byte* out) const {
+  for_rows([&](Index i) {
+    std::memcpy(row_of(params.out, batch, first_row + i, head),
+                out + static_cast<std::size_t>(i) * row_bytes_, row_bytes_);
+  });
+}
+
+void UnfusedBlock::for_rows(const std::function<void(Index)>& body) const {
+  const auto some = [&](Index begin, Index end, int) {
+    for (Index i = begin; i < end; ++i) body(i);
+  };
+  if (threads_ == 1) {
+    some(0, rows_, 0);
+  } else {
+    core::parallel_for_static(rows_, some, threads_);
+  }
 }
 
 void UnfusedBlock::softmax(const ForwardParams& params, Index batch, Index head, Index first_row,
                            float* scores, BFloat16* weights) const {
-  const auto rows = [&](Index begin, Index end, int) {
-    for (Index i = begin; i < end; ++i) {
-      const Index row = first_row + i;
-      const Index visible = params.visible_columns(row);
-      float* score_row = scores + i * score_stride_;
-      params.lse(batch, head, row) =
-          narrow_
-              ? softmax_row(score_row, weights + i * weight_stride_, visible, width_, params.scale)
-              : softmax_row(score_row, visible, width_, params.scale);
+  for_rows([&](Index i) {
+    const Index row = first_row + i;
+    const Index visible = params.visible_columns(row);
+    float* score_row = scores + i * score_stride_;
+    params.lse(batch, head, row) = narrow_ ? softmax_row(score_row, weights + i * weight_stride_,
+                                                         visible, width_, params.scale)
+                                           : softmax_row(score_row, visible, width_, params.scale);
+  });
+}
+
+DenseKeysValues::DenseKeysValues(const ForwardParams& params)
+    : copies_(!dense_rows(params.k) || !dense_rows(params.v)),
+      head_bytes_(static_cast<std::size_t>(params.seqlen_k() * params.head_dim()) *
+                  size_of(params.k.dtype)) {
+  if (!copies_) return;
+  const auto heads = static_cast<std::size_t>(params.batch() * params.heads_kv());
+  keys_ = core::AlignedBuffer(heads * head_bytes_);
+  values_ = core::AlignedBuffer(heads * head_bytes_);
+}
+
+void DenseKeysValues::pack(const ForwardParams& params, int threads) {
+  if (!copies_) return;
+  const std::size_t row_bytes =
+      static_cast<std::size_t>(params.head_dim()) * size_of(params.k.dtype);
+  const auto copy = [&](const core::ConstAnyView<4>& tensor, std::byte* to, Index batch,
+                        Index row) {
+    for (Index head = 0; head < params.heads_kv(); ++head) {
+      const auto at = static_cast<std::size_t>(batch * params.heads_kv() + head) * head_bytes_ +
+                      static_cast<std::size_t>(row) * row_bytes;
+      std::memcpy(to + at, row_of(tensor, batch, row, head), row_bytes);
     }
   };
-  if (threads_ == 1) {
-    rows(0, rows_, 0);
-  } else {
-    core::parallel_for_static(rows_, rows, threads_);
-  }
+  core::parallel_for_static(
+      params.batch() * params.seqlen_k(),
+      [&](Index begin, Index end, int) {
+        for (Index item = begin; item < end; ++item) {
+          const Index batch = item / params.seqlen_k();
+          const Index row = item % params.seqlen_k();
+          copy(params.k, keys_.as<std::byte>(), batch, row);
+          copy(params.v, values_.as<std::byte>(), batch, row);
+        }
+      },
+      threads);
+}
+
+const void* DenseKeysValues::keys(const ForwardParams& params, Index batch, Index head_kv) const {
+  if (!copies_) return row_of(params.k, batch, 0, head_kv);
+  return keys_.as<std::byte>() +
+         static_cast<std::size_t>(batch * params.heads_kv() + head_kv) * head_bytes_;
+}
+
+const void* DenseKeysValues::values(const ForwardParams& params, Index batch, Index head_kv) const {
+  if (!copies_) return row_of(params.v, batch, 0, head_kv);
+  return values_.as<std::byte>() +
+         static_cast<std::size_t>(batch * params.heads_kv() + head_kv) * head_bytes_;
 }
 
 }  // namespace ashlar::flashattention2::baselines
