@@ -14,7 +14,7 @@
 namespace ashlar::flashattention2 {
 
 struct ForwardOptions {
-  int threads = 0;      // 0: core::thread_count()
+  int threads = 0;      // 0: core::thread_count(), or fewer where the problem is too small for all
   Index row_block = 0;  // query rows per work item, rounded up to whole strips; 0: by the shape
   Index key_block = 0;  // keys per column block, a multiple of 64 up to 512; 0: by head_dim
   std::optional<core::Isa> isa =
