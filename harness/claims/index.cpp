@@ -44,14 +44,10 @@ std::optional<double> calibrated(const Json& calibration, const std::string& dev
 }
 
 template <class R>
-void decide(const std::vector<const R*>& records, Fate& fate) {
-  bool some_ok = false;
-  for (const R* one : records) {
-    if (one->status == Status::ok) some_ok = true;
-    const bool worse = fate.status == Status::ok || one->status == Status::wrong;
-    if (one->status != Status::ok && worse) fate = {one->status, one->reason.value_or("")};
-  }
-  if (some_ok && fate.status != Status::wrong) fate = {};
+void decide(const std::vector<const R*>& records, std::optional<Fate>& fate) {
+  for (const R* one : records)
+    if (!fate || record::severity(one->status) > record::severity(fate->status))
+      fate = Fate{one->status, one->reason.value_or("")};
 }
 
 }  // namespace
@@ -127,10 +123,10 @@ std::vector<Run> index_runs(const record::RecordSet& records, const std::string&
 }
 
 Fate fate_of(const Entry& entry) {
-  Fate fate;
+  std::optional<Fate> fate;
   decide(entry.cases, fate);
   decide(entry.studies, fate);
-  return fate;
+  return fate.value_or(Fate{});
 }
 
 std::string describe(const Entry& entry, const Fate& fate) {

@@ -36,8 +36,8 @@ struct Run {
 
 std::vector<Run> index_runs(const record::RecordSet& records, const std::string& suite);
 
-/// What became of the entry over all its rounds: ok when some round is and none was wrong. The
-/// reason is that of the deciding record.
+/// What became of the entry over all its rounds or seeds: the gravest status (record::severity),
+/// and the reason of the first record that has it.
 struct Fate {
   record::Status status = record::Status::ok;
   std::string reason;

@@ -184,6 +184,39 @@ TEST_CASE("a crash makes its cell missing, and so do wrong answers") {
   }
 }
 
+TEST_CASE("the gravest round decides a case's fate") {
+  using record::Status;
+  Records records = twice();
+  const auto round = [&](int number, Status status) {
+    auto& one = records.steady(Records::point(8), "naive", 160, number);
+    one.status = status;
+    if (status != Status::ok) one.reason = "signal 11";
+  };
+  records.steady(Records::point(8), "fast", 80, 0);
+  round(0, Status::ok);
+  SECTION("a crash after a good round") {
+    round(1, Status::crashed);
+    round(2, Status::crashed);
+    const Verdict verdict = verdict_of(records, ratio("expect = [1.8, 2.2]"));
+    CHECK(verdict.outcome != Outcome::reproduced);
+    CHECK_THAT(verdict.reason, Catch::Contains("naive crashed: signal 11"));
+  }
+  SECTION("a round that was dropped takes nothing from those that ran") {
+    round(1, Status::dropped);
+    CHECK(verdict_of(records, ratio("expect = [1.8, 2.2]")).outcome == Outcome::reproduced);
+  }
+  SECTION("a study in which one seed failed") {
+    for (std::uint64_t seed = 0; seed < 6; ++seed) records.study(1, "greedy", seed, {{"gap", 1.0}});
+    records.set.studies.back().status = Status::timeout;
+    records.set.studies.back().reason = "60 s";
+    const Verdict verdict = verdict_of(records,
+                                       "form = \"within\"\nexperiment = \"fit\"\nmetric = \"gap\"\n"
+                                       "of = { implementation = \"greedy\" }\nexpect = [0, 2]");
+    CHECK(verdict.outcome == Outcome::not_run);
+    CHECK_THAT(verdict.reason, Catch::Contains("greedy timeout: 60 s"));
+  }
+}
+
 TEST_CASE("not-run names what is missing") {
   const Records records = twice();
   CHECK(verdict_of(Records(), ratio("expect = [1, 2]")).reason == "no runs");
