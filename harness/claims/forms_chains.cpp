@@ -17,6 +17,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// The steps of one run that differ only in the axis `along`, in its order.
 struct Chain {
   std::string label;
+  Point at;
   std::vector<const Step*> steps;
   std::string missing;
 };
@@ -28,11 +29,15 @@ std::vector<Chain> chains_of(const Question& question, const std::vector<Step>& 
   for (const Step& step : steps) {
     const std::string label = question.label(step, along);
     const auto [it, fresh] = places.emplace(std::pair(step.run, label), chains.size());
-    if (fresh) chains.push_back({label, {}, ""});
+    if (fresh) chains.push_back({label, question.point(step, along), {}, ""});
     Chain& chain = chains[it->second];
-    if (!step.missing.empty()) chain.missing = question.label(step) + ": " + step.missing;
-    if (step.rest.find(along) == nullptr)
+    const Value* value = step.rest.find(along);
+    if (value == nullptr) {
       chain.missing = fmt::format("no axis '{}' in these points", along);
+    } else if (!step.missing.empty() && chain.missing.empty()) {
+      // The same words for every chain, so that they can be gathered.
+      chain.missing = fmt::format("{} at {}={}", step.missing, along, value->text());
+    }
     chain.steps.push_back(&step);
   }
   for (Chain& chain : chains) {
@@ -289,6 +294,7 @@ std::vector<Cell> chain_cells(const Question& question, const std::vector<Side>&
       } else {
         cells.push_back(fits_cell(question, sides, question.label(step), {&step}, confidence));
       }
+      cells.back().at = question.point(step);
     }
     return cells;
   }
@@ -297,7 +303,10 @@ std::vector<Cell> chain_cells(const Question& question, const std::vector<Side>&
   const std::size_t intervals = check.form == Form::slope ? chains.size() : steps.size();
   const Confidence confidence =
       confidence_for(question.claim.id, check.over == Over::geomean ? 1 : intervals);
-  for (const Chain& chain : chains) cells.push_back(chain_cell(question, sides, chain, confidence));
+  for (const Chain& chain : chains) {
+    cells.push_back(chain_cell(question, sides, chain, confidence));
+    cells.back().at = chain.at;
+  }
   return cells;
 }
 

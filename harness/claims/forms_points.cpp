@@ -3,6 +3,7 @@
 #include <limits>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "harness/claims/forms.hpp"
 #include "harness/claims/names.hpp"
@@ -162,40 +163,30 @@ Cell holds_cell(const Question& question, const Step& step) {
   return decided_cell(label, true, "");
 }
 
-/// How many cells lie inside: surely, and possibly.
-std::vector<Cell> count_cells(const std::vector<Cell>& cells, const Range& inside) {
-  Measured number;
-  std::string missing;
-  for (const Cell& cell : cells) {
-    if (!cell.value) {
-      missing = fmt::format("{}: {}", cell.label, cell.missing);
-      continue;
-    }
-    const Outcome outcome = outcome_of(*cell.value, inside, std::nullopt);
-    if (outcome == Outcome::reproduced) number.low += 1;
-    if (outcome != Outcome::contradicted) number.high += 1;
-    if (inside.contains(cell.value->estimate)) number.estimate += 1;
-  }
-  if (!missing.empty()) return {missing_cell("count", missing)};
-  Cell cell = value_cell("", number);
-  cell.note = fmt::format("{} of {} cells by their estimates", number.estimate, cells.size());
-  return {cell};
-}
-
 }  // namespace
 
 Series Question::series(const Step& step, std::size_t side, const Side& which) const {
   return series_of(step.entries[side], metric_of(which), check.curve, *step.run);
 }
 
+Point Question::point(const Step& step, const std::string& without_axis) const {
+  std::vector<std::pair<std::string, Value>> axes;
+  for (const auto& [name, value] : step.rest.axes())
+    if (name != without_axis && varying.contains(name)) axes.emplace_back(name, value);
+  return Point(std::move(axes));
+}
+
+std::string Question::text(const Point& point) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : point.axes())
+    parts.push_back(fmt::format("{}={}", name, value.text()));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 std::string Question::label(const Step& step, const std::string& without_axis) const {
-  std::string text;
-  for (const auto& [name, value] : step.rest.axes()) {
-    if (name == without_axis) continue;
-    text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, value.text());
-  }
-  if (several_runs) text += fmt::format("{}run {}", text.empty() ? "" : " in ", step.run->id);
-  return text;
+  std::string label = text(point(step, without_axis));
+  if (several_runs) label += fmt::format("{}run {}", label.empty() ? "" : " in ", step.run->id);
+  return label;
 }
 
 std::optional<Better> Question::better() const {
@@ -208,6 +199,21 @@ std::optional<Better> Question::better() const {
   if (declaration == nullptr) return std::nullopt;
   const auto it = declaration->metrics.find(metric);
   return it == declaration->metrics.end() ? std::nullopt : it->second.better;
+}
+
+std::set<std::string> varying_axes(const std::vector<const Run*>& runs,
+                                   const std::string& experiment) {
+  std::map<std::string, std::set<Value>> values;
+  for (const Run* run : runs) {
+    const auto points = run->experiments.find(experiment);
+    if (points == run->experiments.end()) continue;
+    for (const auto& [point, implementations] : points->second)
+      for (const auto& [name, value] : point.axes()) values[name].insert(value);
+  }
+  std::set<std::string> varying;
+  for (const auto& [name, seen] : values)
+    if (seen.size() > 1) varying.insert(name);
+  return varying;
 }
 
 std::vector<Side> sides_of(const Check& check) {
@@ -261,8 +267,8 @@ std::vector<Cell> point_cells(const Question& question, const std::vector<Side>&
     } else {
       cells.push_back(number_cell(question, sides, step, confidence));
     }
+    cells.back().at = question.point(step);
   }
-  if (form == Form::count) return count_cells(cells, *question.check.inside);
   return cells;
 }
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "harness/claims/forms.hpp"
+#include "harness/claims/decide.hpp"
 #include "harness/claims/names.hpp"
 
 namespace ashlar::claims {
@@ -50,107 +50,6 @@ std::string unit_of(const Check& check, const Declaration* declaration) {
   if (declaration == nullptr) return "";
   const auto it = declaration->metrics.find(metric);
   return it == declaration->metrics.end() ? "" : it->second.unit;
-}
-
-std::string text_of(const Measured& value, const std::string& unit) {
-  const std::string space = unit.empty() || unit == "x" ? unit : " " + unit;
-  return fmt::format("{:.4g}{} [{:.4g}, {:.4g}]", value.estimate, space, value.low, value.high);
-}
-
-/// Which cell speaks for all: by outcome, then by the distance from what was expected.
-int rank_of(Outcome outcome, Over over) {
-  static const std::map<Outcome, int> kWorstFirst = {
-      {Outcome::contradicted, 0},   {Outcome::not_run, 1},    {Outcome::inconclusive, 2},
-      {Outcome::direction_only, 3}, {Outcome::reproduced, 4}, {Outcome::out_of_reach, 5}};
-  static const std::map<Outcome, int> kBestFirst = {
-      {Outcome::reproduced, 0},   {Outcome::direction_only, 1}, {Outcome::not_run, 2},
-      {Outcome::inconclusive, 3}, {Outcome::contradicted, 4},   {Outcome::out_of_reach, 5}};
-  return (over == Over::any ? kBestFirst : kWorstFirst).at(outcome);
-}
-
-double distance(const Cell& cell, const Verdict& verdict) {
-  const auto& wanted = verdict.expect ? verdict.expect : verdict.direction;
-  if (!cell.value || !wanted) return 0;
-  const double value = cell.value->estimate;
-  if (value < wanted->low) return wanted->low - value;
-  if (value > wanted->high) return value - wanted->high;
-  // Inside: how near the nearer end is, so that "worst" is the tightest one.
-  return -std::min(value - wanted->low, wanted->high - value);
-}
-
-Outcome outcome_of_cell(const Cell& cell, const Verdict& verdict) {
-  if (cell.outcome) return *cell.outcome;
-  if (!cell.value) return Outcome::not_run;
-  return outcome_of(*cell.value, verdict.expect, verdict.direction);
-}
-
-std::string cell_text(const Cell& cell, const Verdict& verdict) {
-  std::vector<std::string> parts;
-  if (cell.value) parts.push_back(text_of(*cell.value, verdict.unit));
-  if (!cell.missing.empty()) parts.push_back(cell.missing);
-  if (!cell.note.empty()) parts.push_back(cell.note);
-  if (cell.value && (std::isnan(cell.value->low) || std::isnan(cell.value->high)))
-    parts.emplace_back("too few or undefined values for an interval");
-  const std::string text = fmt::format("{}", fmt::join(parts, ", "));
-  if (cell.label.empty() || text.empty()) return cell.label + text;
-  return cell.label + ": " + text;
-}
-
-/// over = all or any: the deciding cell.
-void decide_by_cells(const std::vector<Cell>& cells, Over over, Verdict& verdict) {
-  const Cell* deciding = nullptr;
-  for (const Cell& cell : cells) {
-    const Outcome outcome = outcome_of_cell(cell, verdict);
-    if (outcome == Outcome::reproduced) ++verdict.cells_reproduced;
-    const int rank = rank_of(outcome, over);
-    const int best = deciding == nullptr ? 99 : rank_of(verdict.outcome, over);
-    const bool further =
-        deciding != nullptr && rank == best &&
-        (distance(cell, verdict) > distance(*deciding, verdict)) == (over == Over::all);
-    if (rank < best || further) {
-      deciding = &cell;
-      verdict.outcome = outcome;
-    }
-  }
-  verdict.measured = deciding->value;
-  if (cells.size() == 1) {
-    verdict.reason = cell_text(*deciding, verdict);
-    return;
-  }
-  verdict.reason =
-      fmt::format("{} of {} cells reproduced; {} {}", verdict.cells_reproduced, cells.size(),
-                  over == Over::any ? "best" : "worst", cell_text(*deciding, verdict));
-}
-
-/// over = geomean or max: one interval of all cells.
-void decide_together(const std::vector<Cell>& cells, Over over, Verdict& verdict) {
-  Measured sum{0, 0, 0};
-  Measured most{-std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
-                -std::numeric_limits<double>::infinity()};
-  const double n = static_cast<double>(cells.size());
-  for (const Cell& cell : cells) {
-    const Outcome outcome = outcome_of_cell(cell, verdict);
-    if (outcome == Outcome::reproduced) ++verdict.cells_reproduced;
-    if (cell.outcome || !cell.value) {
-      verdict.outcome = outcome;
-      verdict.reason = cell_text(cell, verdict);
-      return;
-    }
-    const Measured& value = *cell.value;
-    sum = {sum.low + std::log(value.low) / n, sum.estimate + std::log(value.estimate) / n,
-           sum.high + std::log(value.high) / n};
-    const auto greater = [](double a, double b) { return std::isnan(b) ? b : std::max(a, b); };
-    most = {greater(most.low, value.low), greater(most.estimate, value.estimate),
-            greater(most.high, value.high)};
-  }
-  verdict.measured = over == Over::max
-                         ? most
-                         : Measured{std::exp(sum.low), std::exp(sum.estimate), std::exp(sum.high)};
-  verdict.outcome = outcome_of(*verdict.measured, verdict.expect, verdict.direction);
-  verdict.reason = fmt::format("{} of {} cells: {}", name_of(over), cells.size(),
-                               text_of(*verdict.measured, verdict.unit));
-  if (std::isnan(verdict.measured->low) || std::isnan(verdict.measured->high))
-    verdict.reason += ", too few, undefined or negative values for an interval";
 }
 
 /// Runs on a machine that the claim asks for; `why_not` when there is none.
@@ -236,21 +135,24 @@ class Judge {
     const bool several = std::any_of(steps.begin(), steps.end(), [&](const detail::Step& step) {
       return step.run != steps.front().run;
     });
-    const detail::Question question{claim, check, declaration, several};
+    const detail::Question question{claim, check, declaration, several,
+                                    detail::varying_axes(runs, check.experiment.text)};
     const bool chains = check.form == Form::monotone || check.form == Form::slope ||
                         check.form == Form::crossover || check.form == Form::fits;
     std::vector<Cell> cells = chains ? detail::chain_cells(question, sides, steps)
                                      : detail::point_cells(question, sides, steps);
-    for (const std::string& missing : selection.missing)
-      cells.push_back(detail::missing_cell("", missing));
-    verdict.cells = cells.size();
-    if (check.over == Over::all || check.over == Over::any) {
-      decide_by_cells(cells, check.over, verdict);
-    } else {
-      decide_together(cells, check.over, verdict);
+    for (const detail::Absent& absent : selection.absent) {
+      cells.push_back(detail::missing_cell(question.text(absent.at), absent.why));
+      cells.back().at = absent.at;
     }
+    detail::decide(cells, check, verdict);
+    std::erase_if(selection.left_out, [&](const std::string& reason) {  // said already
+      return std::any_of(selection.absent.begin(), selection.absent.end(),
+                         [&](const detail::Absent& absent) { return absent.why == reason; });
+    });
     if (!selection.left_out.empty())
-      verdict.reason += fmt::format("; left out: {}", fmt::join(selection.left_out, "; "));
+      verdict.reason += fmt::format("{}left out: {}", verdict.reason.empty() ? "" : "; ",
+                                    fmt::join(selection.left_out, "; "));
   }
 
   const ClaimFile& file_;

@@ -46,7 +46,8 @@ struct Verdict {
   std::optional<Range> direction;
   std::string unit;
   std::string reason;
-  std::size_t cells = 0;             // looked at
+  std::size_t cells = 0;             // looked at, missing ones included
+  std::size_t cells_judged = 0;      // not missing
   std::size_t cells_reproduced = 0;  // inside `expect`
   std::vector<Evidence> evidence;
 };

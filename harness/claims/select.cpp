@@ -46,6 +46,25 @@ std::string side_text(const Side& side) {
   return text;
 }
 
+bool interrupted(const Run& run) {
+  return std::any_of(run.events.begin(), run.events.end(),
+                     [](const auto* event) { return event->event == "interrupted"; });
+}
+
+bool runs_anywhere(const Points& points, const std::string& implementation) {
+  return std::any_of(points.begin(), points.end(),
+                     [&](const auto& point) { return point.second.contains(implementation); });
+}
+
+constexpr const char* kNotReached = "not reached before the run was interrupted";
+
+/// Why a run did not get to a point, in words that are the same for every implementation there.
+std::string unreached_text(const std::string& reason) {
+  if (reason == "budget") return "dropped by the budget";
+  if (reason == "interrupted") return kNotReached;
+  return reason.empty() ? "dropped" : "dropped: " + reason;
+}
+
 /// Axes of `where` with listed values; a combination of these must have been measured.
 std::vector<const Constraint*> listed(const Check& check) {
   std::vector<const Constraint*> axes;
@@ -64,6 +83,7 @@ class Selector {
       const auto points = one->experiments.find(check_.experiment.text);
       if (points != one->experiments.end()) add_run(*one, points->second);
     }
+    forgive_unreached();
     demand_listed();
     if (selection_.steps.empty()) selection_.nothing = why_nothing(runs);
     return std::move(selection_);
@@ -126,23 +146,49 @@ class Selector {
       skipped.push_back(fmt::format("no case of {}", side_text(side)));
       return;
     }
-    const auto it = implementations->find(side.implementation.text);
-    if (it == implementations->end()) {
-      skipped.push_back(fmt::format("{} was not run", side.implementation.text));
-      return;
+    const std::string& name = side.implementation.text;
+    const auto it = implementations->find(name);
+    if (it != implementations->end()) {
+      take(it->second, step, skipped);
+    } else if (interrupted(*step.run) &&
+               runs_anywhere(step.run->experiments.at(check_.experiment.text), name)) {
+      miss(step, kNotReached);  // the interruption came while the point was measured
+    } else {
+      skipped.push_back(fmt::format("{} was not run", name));
     }
-    take(it->second, step, skipped);
   }
 
   void take(const Entry& entry, Step& step, std::vector<std::string>& skipped) {
     const Fate fate = fate_of(entry);
     if (judged_anyway(fate.status)) {
       step.entries.push_back(entry);
-    } else if (fate.status == Status::unsupported || fate.status == Status::dropped) {
+    } else if (fate.status == Status::unsupported) {
       skipped.push_back(describe(entry, fate));
+    } else if (fate.status == Status::dropped) {
+      miss(step, unreached_text(fate.reason));
     } else {
       step.missing = describe(entry, fate);
+      step.unreached = false;
     }
+  }
+
+  /// A failure says more than a point that was not reached.
+  static void miss(Step& step, const std::string& why) {
+    if (!step.missing.empty()) return;
+    step.missing = why;
+    step.unreached = true;
+  }
+
+  /// What one run did not reach is not missing when another run did.
+  void forgive_unreached() {
+    auto& steps = selection_.steps;
+    std::vector<Point> reached;
+    for (const Step& step : steps)
+      if (!step.unreached) reached.push_back(step.rest);
+    std::erase_if(steps, [&](const Step& step) {
+      return step.unreached &&
+             std::find(reached.begin(), reached.end(), step.rest) != reached.end();
+    });
   }
 
   /// An answer has values; form holds also judges failures: by the statuses that it names, else a
@@ -204,10 +250,18 @@ class Selector {
       if (matches(step.rest, wanted)) return;
     for (const auto& [rest, reason] : skipped_)
       if (matches(rest, wanted)) {
-        add_once(selection_.missing, fmt::format("{}: {}", wanted.text(), reason));
+        selection_.absent.push_back({named(wanted), reason});
         return;
       }
-    add_once(selection_.missing, fmt::format("no case with {}", wanted.text()));
+    selection_.absent.push_back({named(wanted), "no case"});
+  }
+
+  /// Without the axes for which there is no choice.
+  Point named(const Point& wanted) const {
+    std::vector<std::pair<std::string, Value>> axes;
+    for (const Constraint* axis : listed(check_))
+      if (axis->values.size() > 1) axes.emplace_back(axis->axis.text, wanted.at(axis->axis.text));
+    return axes.empty() ? wanted : Point(std::move(axes));
   }
 
   std::string why_nothing(const std::vector<const Run*>& runs) const {

@@ -14,13 +14,20 @@ struct Step {
   Point rest;                  // without the axes that the sides fix
   std::vector<Entry> entries;  // one per side; empty when missing
   std::string missing;         // why there is no value; else empty
+  bool unreached = false;      // missing, since the run did not get there
+};
+
+/// A combination of listed values that no step has.
+struct Absent {
+  Point at;
+  std::string why;
 };
 
 struct Selection {
   std::vector<Step> steps;            // measured and missing ones, sorted by run and point
-  std::vector<std::string> left_out;  // reasons, each once: unsupported, dropped, not there
-  std::vector<std::string> missing;   // listed values that no step has
-  std::string nothing;                // why there are no steps at all; else empty
+  std::vector<std::string> left_out;  // reasons, each once: unsupported, not there
+  std::vector<Absent> absent;
+  std::string nothing;  // why there are no steps at all; else empty
   std::vector<Evidence> evidence;
 };
 

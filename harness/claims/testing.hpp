@@ -154,4 +154,22 @@ inline Verdict verdict_of(const Records& records, const std::string& check,
   return judge(claims_of(check, more, reach), records.set).at(0);
 }
 
+/// The check of a ratio of times, naive over fast.
+inline std::string ratio(const std::string& more) {
+  return "form = \"ratio\"\nexperiment = \"sum\"\nmetric = \"time\"\n"
+         "of = { implementation = \"naive\" }\nto = { implementation = \"fast\" }\n" +
+         more;
+}
+
+/// naive takes twice as long as fast everywhere.
+inline Records twice() {
+  Records records;
+  records.run("r1");
+  for (const int n : {1, 2, 4}) {
+    records.steady(Records::point(n), "naive", 20.0 * n);
+    records.steady(Records::point(n), "fast", 10.0 * n);
+  }
+  return records;
+}
+
 }  // namespace ashlar::claims::testing
