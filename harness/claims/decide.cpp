@@ -47,8 +47,6 @@ Outcome outcome_of_cell(const Cell& cell, const Verdict& verdict) {
   return outcome_of(*cell.value, verdict.expect, verdict.direction);
 }
 
-bool unknown(const Measured& value) { return std::isnan(value.low) || std::isnan(value.high); }
-
 /// Missing cells of one reason.
 struct Gap {
   std::string reason;
@@ -137,7 +135,9 @@ std::string cell_text(const Cell& cell, const std::string& which) {
   std::vector<std::string> notes;
   if (!cell.note.empty()) notes.push_back(cell.note);
   if (cell.value && unknown(*cell.value))
-    notes.emplace_back("too few or undefined values for an interval");
+    notes.push_back(std::isfinite(cell.value->estimate)
+                        ? fmt::format("few samples ({})", cell.samples)
+                        : "undefined values");
   const std::string note = fmt::format("{}", fmt::join(notes, ", "));
   if (cell.label.empty()) return note;
   if (!cell.value && note.empty()) return "";

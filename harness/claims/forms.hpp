@@ -17,6 +17,7 @@ struct Cell {
   std::string missing;             // why there is no value; else empty
   std::optional<Outcome> outcome;  // where no interval decides (equal, holds, a wrong sense)
   std::string note;                // added to the reason when this cell decides
+  std::size_t samples = 0;         // of the side with the fewest, for "few samples"
 };
 
 /// Everything that a form needs to know.

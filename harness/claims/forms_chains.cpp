@@ -75,6 +75,7 @@ Cell monotone_cell(const Question& question, const std::vector<Side>& sides, con
   for (std::size_t i = 0; i < chain.steps.size(); ++i) {
     Series here = followed(question, sides, *chain.steps[i]);
     if (!here.usable()) return missing_cell(question.label(*chain.steps[i]), here.problem);
+    cell.samples = i == 0 ? here.samples() : std::min(cell.samples, here.samples());
     if (i > 0) {
       const Series& above = check.rises ? here : before;
       const Series& below = check.rises ? before : here;
@@ -133,6 +134,8 @@ Cell slope_cell(const Question& question, const std::vector<Side>& sides, const 
   }
   Cell cell;
   cell.label = chain.label;
+  cell.samples = y.front().samples();
+  for (const Series& series : y) cell.samples = std::min(cell.samples, series.samples());
   cell.value = slope_of(x, y, confidence);
   if (std::isnan(cell.value->estimate)) cell.note = "a power law needs positive, finite values";
   return cell;
@@ -246,6 +249,8 @@ Cell fits_cell(const Question& question, const std::vector<Side>& sides, const s
   if (!missing.empty()) return missing_cell(label, missing);
   Cell cell;
   cell.label = label;
+  cell.samples = values.front().samples();
+  for (const Series& series : values) cell.samples = std::min(cell.samples, series.samples());
   for (std::size_t i = question.check.normalise ? 1 : 0; i < points.size(); ++i) {
     const Measured measured =
         question.check.normalise

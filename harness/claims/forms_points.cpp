@@ -21,10 +21,11 @@ const std::string* problem_of(const Series& a, const Series& b) {
   return nullptr;
 }
 
-Cell value_cell(std::string label, const Measured& value) {
+Cell value_cell(std::string label, const Measured& value, std::size_t samples) {
   Cell cell;
   cell.label = std::move(label);
   cell.value = value;
+  cell.samples = samples;
   return cell;
 }
 
@@ -44,13 +45,15 @@ Cell number_cell(const Question& question, const std::vector<Side>& sides, const
   const Series first = question.series(step, 0, sides[0]);
   if (!first.usable()) return missing_cell(label, first.problem);
   if (sides.size() == 1)
-    return value_cell(label, scaled(interval_of(first, confidence), 1 / check.per));
+    return value_cell(label, scaled(interval_of(first, confidence), 1 / check.per),
+                      first.samples());
   const Series second = question.series(step, 1, sides[1]);
   if (!second.usable()) return missing_cell(label, second.problem);
   const bool same = same_point(sides[0], sides[1]);
   const Measured value = check.minus ? difference_of(first, second, same, confidence)
                                      : ratio_of(first, second, same, confidence);
-  return value_cell(label, scaled(value, 1 / check.per));
+  return value_cell(label, scaled(value, 1 / check.per),
+                    std::min(first.samples(), second.samples()));
 }
 
 /// The advantage of each over the next; the cell's interval is that of the least one.
@@ -73,6 +76,8 @@ Cell ordering_cell(const Question& question, const std::vector<Side>& sides, con
     const Measured advantage = question.check.difference
                                    ? difference_of(above, below, true, confidence)
                                    : ratio_of(above, below, true, confidence);
+    const std::size_t samples = std::min(good.samples(), next.samples());
+    cell.samples = cell.value ? std::min(cell.samples, samples) : samples;
     if (!cell.value || std::isnan(advantage.low) || advantage.low < cell.value->low)
       cell.note = fmt::format("closest: {} over {}", sides[i].implementation.text,
                               sides[i + 1].implementation.text);

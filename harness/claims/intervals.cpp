@@ -34,10 +34,26 @@ statistics::BootstrapOptions options_of(const Confidence& confidence) {
   return {confidence.resamples, confidence.level, confidence.seed};
 }
 
-/// Coverage 0 means that nothing is known of the spread, which is not certainty.
-Measured from_statistics(const statistics::Interval& interval) {
-  if (interval.coverage == 0) return {kNaN, interval.estimate, kNaN};
+/// With very many intervals at once the level that each should have is out of reach of slow cases;
+/// 99 % is enough to decide all the same. Eight samples reach it.
+constexpr double kEnough = 0.99;
+
+/// An interval that covers less than was asked says nothing: neither end is known.
+Measured from_statistics(const statistics::Interval& interval, double level) {
+  if (interval.coverage < std::min(level, kEnough) - 1e-12) return {kNaN, interval.estimate, kNaN};
   return {interval.low, interval.estimate, interval.high};
+}
+
+/// For two intervals that are put together end by end: each takes half of the error.
+Confidence half_of(Confidence confidence) {
+  confidence.level = 1 - (1 - confidence.level) / 2;
+  return confidence;
+}
+
+/// Never narrower than either; unknown where one is.
+Measured hull_of(const Measured& a, const Measured& b) {
+  if (unknown(a) || unknown(b)) return {kNaN, a.estimate, kNaN};
+  return {std::min(a.low, b.low), a.estimate, std::max(a.high, b.high)};
 }
 
 Measured range_of(const std::vector<double>& values) {
@@ -47,18 +63,26 @@ Measured range_of(const std::vector<double>& values) {
   return {*low, middle, *high};
 }
 
-/// Seeds are independent: order statistics. One seed is a point.
+/// Seeds are independent: order statistics. Fewer than six are judged by all that they show, which
+/// is their range; one seed is a point.
 Measured of_seeds(const std::vector<double>& values, double level) {
-  if (values.size() < 2) return range_of(values);
-  return from_statistics(statistics::median_interval(values, level));
+  if (values.size() < 6) return range_of(values);
+  const auto interval = statistics::median_interval(values, level);
+  return {interval.low, interval.estimate, interval.high};
 }
 
+/// The median of all samples. Order statistics cover what differs from sample to sample, exactly
+/// and however few there are; the bootstrap over rounds covers what differs from process to process
+/// as well as so many rounds can.
 Measured of_samples(const Series& series, const Confidence& confidence) {
+  const Measured pooled_samples = from_statistics(
+      statistics::median_interval(pooled(series), confidence.level), confidence.level);
   const Spans rounds = spans_of(series);
-  if (rounds.size() == 1)
-    return from_statistics(statistics::median_interval(rounds[0], confidence.level));
-  return from_statistics(
-      statistics::clustered_bootstrap(rounds, statistics::median, options_of(confidence)));
+  if (rounds.size() == 1) return pooled_samples;
+  return hull_of(pooled_samples,
+                 from_statistics(statistics::clustered_bootstrap(rounds, statistics::median,
+                                                                 options_of(confidence)),
+                                 confidence.level));
 }
 
 /// Rounds that both have, sample i beside sample i, the longer one cut.
@@ -76,11 +100,66 @@ bool pair_samples(const Series& a, const Series& b, Spans& left, Spans& right) {
   return pairs >= 2;
 }
 
+std::vector<double> pooled(const Spans& spans) {
+  std::vector<double> all;
+  for (const auto span : spans) all.insert(all.end(), span.begin(), span.end());
+  return all;
+}
+
+/// exp of the median log ratio of pairs; both intervals of of_samples, for pairs.
+Measured paired_ratio(const Spans& above, const Spans& below, const Confidence& confidence) {
+  const Measured pairs = from_statistics(
+      statistics::paired_ratio(pooled(above), pooled(below), confidence.level), confidence.level);
+  if (above.size() == 1) return pairs;
+  return hull_of(pairs, from_statistics(statistics::clustered_paired_ratio(above, below,
+                                                                           options_of(confidence)),
+                                        confidence.level));
+}
+
+/// Of medians at different points: end over end, and the bootstrap over the rounds of both.
+Measured unpaired_ratio(const Series& above, const Series& below, const Confidence& confidence) {
+  const Confidence half = half_of(confidence);
+  const auto of_side = [&](const Series& side) {
+    return from_statistics(statistics::median_interval(pooled(side), half.level),
+                           1 - (1 - std::min(confidence.level, kEnough)) / 2);
+  };
+  const Measured ends = quotient(of_side(above), of_side(below));
+  if (above.clusters.size() == 1 && below.clusters.size() == 1) return ends;
+  return hull_of(
+      ends, from_statistics(statistics::clustered_ratio_of_medians(spans_of(above), spans_of(below),
+                                                                   options_of(confidence)),
+                            confidence.level));
+}
+
 Measured minus_interval(const Measured& a, const Measured& b) {
   return {a.low - b.high, a.estimate - b.estimate, a.high - b.low};
 }
 
+/// The slope of a line through the logarithms is a weighted sum of them; so is its interval, from
+/// an interval of each median.
+Measured sampled_slope(const std::vector<double>& x, const std::vector<Series>& y,
+                       Confidence confidence) {
+  const auto n = static_cast<double>(x.size());
+  confidence.level = 1 - (1 - confidence.level) / n;
+  double mean = 0;
+  for (const double at : x) mean += std::log(at) / n;
+  double squares = 0;
+  for (const double at : x) squares += (std::log(at) - mean) * (std::log(at) - mean);
+  if (!(squares > 0)) return {kNaN, kNaN, kNaN};
+  Measured slope{0, 0, 0};
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const Measured at = interval_of(y[i], confidence);
+    const auto logarithm = [](double value) { return value > 0 ? std::log(value) : kNaN; };
+    const Measured part = scaled({logarithm(at.low), logarithm(at.estimate), logarithm(at.high)},
+                                 (std::log(x[i]) - mean) / squares);
+    slope = {slope.low + part.low, slope.estimate + part.estimate, slope.high + part.high};
+  }
+  return slope;
+}
+
 }  // namespace
+
+bool unknown(const Measured& value) { return std::isnan(value.low) || std::isnan(value.high); }
 
 Confidence confidence_for(const std::string& claim, std::size_t cells) {
   const double n = static_cast<double>(std::max<std::size_t>(cells, 1));
@@ -100,21 +179,19 @@ Measured interval_of(const Series& series, const Confidence& confidence) {
 
 Measured ratio_of(const Series& above, const Series& below, bool same_point,
                   const Confidence& confidence) {
-  const bool sampled = above.kind == Kind::sampled && below.kind == Kind::sampled;
-  if (sampled) {
+  if (above.kind == Kind::sampled && below.kind == Kind::sampled) {
     Spans left;
     Spans right;
     if (same_point && pair_samples(above, below, left, right))
-      return from_statistics(
-          statistics::clustered_paired_ratio(left, right, options_of(confidence)));
-    return from_statistics(statistics::clustered_ratio_of_medians(spans_of(above), spans_of(below),
-                                                                  options_of(confidence)));
+      return paired_ratio(left, right, confidence);
+    return unpaired_ratio(above, below, confidence);
   }
   if (above.kind == below.kind) {
     const Series ratios = ratio_series(above, below, same_point);
     if (ratios.usable()) return interval_of(ratios, confidence);
   }
-  return quotient(interval_of(above, confidence), interval_of(below, confidence));
+  const Confidence half = half_of(confidence);
+  return quotient(interval_of(above, half), interval_of(below, half));
 }
 
 Measured difference_of(const Series& from, const Series& minus, bool same_point,
@@ -123,28 +200,21 @@ Measured difference_of(const Series& from, const Series& minus, bool same_point,
     const Series differences = difference_series(from, minus, same_point);
     if (differences.usable()) return interval_of(differences, confidence);
   }
-  return minus_interval(interval_of(from, confidence), interval_of(minus, confidence));
+  const Confidence half = half_of(confidence);
+  return minus_interval(interval_of(from, half), interval_of(minus, half));
 }
 
 Measured slope_of(const std::vector<double>& x, const std::vector<Series>& y,
                   const Confidence& confidence) {
+  const bool sampled = std::any_of(
+      y.begin(), y.end(), [](const Series& series) { return series.kind == Kind::sampled; });
+  if (sampled) return sampled_slope(x, y, confidence);
   std::vector<std::vector<double>> values;
-  bool sampled = false;
-  for (const Series& series : y) {
-    sampled = sampled || series.kind == Kind::sampled;
-    std::vector<double> at_x;
-    if (series.clusters.size() >= 2)  // the round is the unit of replication
-      for (const Cluster& cluster : series.clusters)
-        at_x.push_back(statistics::median(cluster.values));
-    else
-      at_x = pooled(series);
-    values.push_back(std::move(at_x));
-  }
+  for (const Series& series : y) values.push_back(pooled(series));
   const Spans spans(values.begin(), values.end());
   const statistics::Interval slope = statistics::power_slope(x, spans, options_of(confidence));
-  // One value at each x: a point for counts and single seeds, nothing known for times.
-  if (slope.coverage == 0 && !sampled) return {slope.low, slope.estimate, slope.high};
-  return from_statistics(slope);
+  // One value at each x is a point: counts and single seeds.
+  return {slope.low, slope.estimate, slope.high};
 }
 
 Measured scaled(const Measured& value, double factor) {

@@ -17,7 +17,12 @@ struct Confidence {
 /// 95 % for all of `cells` intervals together (Bonferroni), with enough resamples for its tails.
 Confidence confidence_for(const std::string& claim, std::size_t cells);
 
-/// low and high are NaN where the data say nothing about their spread.
+/// Whether an end is NaN.
+bool unknown(const Measured& value);
+
+/// The ends are NaN where the data are too few for the level that was asked (or for 99 %, where
+/// that is less): six samples for one interval at 95 %, eight for five and more. Rounds of timed
+/// cases are the unit of replication; docs/claims.md says what the intervals cover.
 Measured interval_of(const Series& series, const Confidence& confidence);
 Measured ratio_of(const Series& above, const Series& below, bool same_point,
                   const Confidence& confidence);

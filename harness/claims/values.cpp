@@ -196,6 +196,12 @@ Series paired_series(const Series& a, const Series& b, bool same_point, Combine 
 
 }  // namespace
 
+std::size_t Series::samples() const {
+  std::size_t count = 0;
+  for (const Cluster& cluster : clusters) count += cluster.values.size();
+  return count;
+}
+
 double quotient(double above, double below) {
   if (below != 0) return above / below;
   if (above == 0 || std::isnan(above)) return std::numeric_limits<double>::quiet_NaN();

@@ -23,6 +23,7 @@ struct Series {
   std::string problem;  // why there are no values; else empty
 
   bool usable() const { return problem.empty(); }
+  std::size_t samples() const;  // of all clusters
 };
 
 Series series_of(const Entry& entry, const std::string& metric,
