@@ -132,6 +132,30 @@ TEST_CASE("a point that the budget dropped is missing, not forgotten") {
   }
 }
 
+TEST_CASE("a norm of a wrong answer contradicts; its time is missing") {
+  Records records;
+  records.run("r1");
+  for (const int n : {1, 2}) {
+    records.counted(Records::point(n), "fast", "bytes", 1);
+    records.check(Records::point(n), "fast", n == 1).norms = {
+        {"lse", {{"max_abs", n == 1 ? 1e-6 : 0.5}}}};
+  }
+  records.set.cases[1].status = record::Status::wrong;
+  records.set.cases[1].reason = "lse(3)";
+  const auto within = [&](const char* metric, const char* expect) {
+    return verdict_of(records,
+                      fmt::format("form = \"within\"\nexperiment = \"sum\"\nmetric = \"{}\"\n"
+                                  "of = {{ implementation = \"fast\" }}\nexpect = {}",
+                                  metric, expect));
+  };
+  const Verdict wrong = within("norm.lse.max_abs", "[0, 1e-4]");
+  CHECK(wrong.outcome == Outcome::contradicted);
+  CHECK(wrong.measured->estimate == 0.5);
+  records.set.checks[1].norms["lse"]["max_abs"] = "inf";  // an answer that was never written
+  CHECK(within("norm.lse.max_abs", "[0, 1e-4]").outcome == Outcome::contradicted);
+  CHECK_THAT(within("bytes", "[1, 1]").reason, Catch::Contains("fast wrong: lse(3)"));
+}
+
 TEST_CASE("an interruption amid a point leaves that cell missing") {
   Records records = twice();
   records.steady(Records::point(8), "fast", 80);  // naive had no sample yet

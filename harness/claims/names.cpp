@@ -25,9 +25,11 @@ bool is_sampled_metric(const std::string& metric) {
   return std::find(kSampled.begin(), kSampled.end(), metric) != kSampled.end();
 }
 
+bool is_norm(const std::string& metric) { return metric.rfind("norm.", 0) == 0; }
+
 bool is_builtin_metric(const std::string& metric) {
   return is_sampled_metric(metric) || metric == "memory" || metric == "workspace" ||
-         metric.rfind("norm.", 0) == 0;
+         is_norm(metric);
 }
 
 std::string located(const std::filesystem::path& file, Place place, std::string_view text) {

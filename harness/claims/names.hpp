@@ -14,7 +14,9 @@ const std::vector<std::pair<std::string, Form>>& form_names();
 
 /// time, rate, bandwidth, peak-share: they come from samples.
 bool is_sampled_metric(const std::string& metric);
-/// Those, and memory, workspace and norm.TENSOR.NORM.
+/// norm.TENSOR.NORM: of the oracle checks, which wrong answers have too.
+bool is_norm(const std::string& metric);
+/// Both, memory and workspace.
 bool is_builtin_metric(const std::string& metric);
 
 /// `file:line:column: text`, without line and column where they are unknown.

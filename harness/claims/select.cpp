@@ -134,7 +134,7 @@ class Selector {
   void add_all(const Implementations* implementations, Step& step,
                std::vector<std::string>& skipped) {
     if (implementations == nullptr) return;
-    for (const auto& [name, entry] : *implementations) take(entry, step, skipped);
+    for (const auto& [name, entry] : *implementations) take(entry, {}, step, skipped);
     if (step.entries.empty()) return;
     for (std::string& reason : skipped) add_once(selection_.left_out, std::move(reason));
     skipped.clear();
@@ -149,7 +149,7 @@ class Selector {
     const std::string& name = side.implementation.text;
     const auto it = implementations->find(name);
     if (it != implementations->end()) {
-      take(it->second, step, skipped);
+      take(it->second, side, step, skipped);
     } else if (interrupted(*step.run) &&
                runs_anywhere(step.run->experiments.at(check_.experiment.text), name)) {
       miss(step, kNotReached);  // the interruption came while the point was measured
@@ -158,9 +158,9 @@ class Selector {
     }
   }
 
-  void take(const Entry& entry, Step& step, std::vector<std::string>& skipped) {
+  void take(const Entry& entry, const Side& side, Step& step, std::vector<std::string>& skipped) {
     const Fate fate = fate_of(entry);
-    if (judged_anyway(fate.status)) {
+    if (judged_anyway(fate.status, side)) {
       step.entries.push_back(entry);
     } else if (fate.status == Status::unsupported) {
       skipped.push_back(describe(entry, fate));
@@ -191,10 +191,12 @@ class Selector {
     });
   }
 
-  /// An answer has values; form holds also judges failures: by the statuses that it names, else a
-  /// wrong answer.
-  bool judged_anyway(Status status) const {
+  /// An answer has values, and a wrong one has norms: how wrong it is may be what the claim asks.
+  /// Form holds also judges failures: by the statuses that it names, else a wrong answer.
+  bool judged_anyway(Status status, const Side& side) const {
     if (status == Status::ok) return true;
+    const std::string& metric = side.metric.empty() ? check_.metric.text : side.metric;
+    if (status == Status::wrong && is_norm(metric)) return true;
     if (!accept_any_status_) return false;
     const auto& wanted = check_.statuses;
     if (wanted.empty()) return status == Status::wrong;

@@ -97,7 +97,7 @@ std::optional<double> exact_value(const Entry& entry, const CaseRecord& one,
   };
   if (metric == "memory") return as_number(one.peak_extra_bytes);
   if (metric == "workspace") return as_number(one.workspace_bytes);
-  if (metric.rfind("norm.", 0) == 0) return norm_of(entry, one.round, metric);
+  if (is_norm(metric)) return norm_of(entry, one.round, metric);
   return named_value(one, metric);
 }
 
@@ -115,7 +115,8 @@ Series exact_series(const Entry& entry, const std::string& metric) {
   Series series;
   series.kind = Kind::exact;
   for (const CaseRecord* one : entry.cases) {
-    if (one->status != Status::ok) continue;
+    const bool wrong = one->status == Status::wrong && is_norm(metric);
+    if (one->status != Status::ok && !wrong) continue;
     const auto value = exact_value(entry, *one, metric);
     if (!value) return failed(no_such_metric(entry.implementation, metric, *one));
     series.clusters.push_back({one->round, {*value}});
