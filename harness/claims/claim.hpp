@@ -5,12 +5,14 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "harness/model/suite.hpp"
 #include "harness/model/value.hpp"
 #include "harness/record/file.hpp"
 
@@ -124,6 +126,7 @@ struct Claim {
 struct ClaimFile {
   std::filesystem::path path;
   std::string suite;
+  Place suite_place;
   std::vector<Claim> claims;  // in file order, grids expanded where they stand after the claims
 };
 
@@ -143,9 +146,12 @@ ClaimFile load(const std::filesystem::path& path);
 /// The same from text; CSV files are looked up beside `path`.
 ClaimFile parse(std::string_view text, const std::filesystem::path& path);
 
-/// What the experiments of a suite declare; names in checks are compared with it.
+/// What the experiments of a suite declare and what records hold; names in checks are compared with
+/// it.
 struct Declaration {
   bool study = false;
+  /// The values are those of every mode: one that is not there will never be measured.
+  bool complete = false;
   std::map<std::string, std::vector<Value>> axes;
   std::vector<std::string> implementations;
   struct Metric {
@@ -153,17 +159,34 @@ struct Declaration {
     std::string unit;
   };
   std::map<std::string, Metric> metrics;
+  /// Counters and metrics, and curves with their columns, by implementation: of those that gave an
+  /// answer.
+  struct Recorded {
+    std::set<std::string> metrics;
+    std::map<std::string, std::set<std::string>> curves;
+  };
+  std::map<std::string, Recorded> recorded;
 };
 using Catalog = std::map<std::string, Declaration>;  // experiment -> declaration
 
 /// Adds what `experiments` (of a run record, or Experiment::describe() of each) says of the suite.
 void add_declarations(Catalog& catalog, const std::string& suite, const model::Json& experiments);
-/// The union over the runs of the set.
+/// Adds what the suite itself declares, over all modes.
+void add_declarations(Catalog& catalog, const model::Suite& suite);
+/// Adds what the runs of the set declare of the suite, and the names that its records hold.
+void add_records(Catalog& catalog, const std::string& suite, const record::RecordSet& records);
 Catalog catalog_of(const record::RecordSet& records, const std::string& suite);
 
-/// What in a check the catalog does not know, as in ClaimError; empty when all names are known.
+/// What in a check the catalog does not know, as in ClaimError; empty when nothing speaks against
+/// its names. A metric is unknown when its implementation gave answers without it, a value when
+/// the declarations are complete and have others.
 std::vector<std::string> unknown_names(const Check& check, const Catalog& catalog,
                                        const std::filesystem::path& file);
+/// Whether everything that the check names is there: what `needs` waits for. A metric that is
+/// neither built in nor declared must have been recorded.
+bool everything_known(const Check& check, const Catalog& catalog);
+/// Throws ClaimError when the file is about none of these suites.
+void require_suite(const ClaimFile& file, const std::vector<std::string>& known);
 /// Throws ClaimError when a claim without `needs` names what nobody declares. Returns warnings:
 /// claims whose `needs` is no longer needed.
 std::vector<std::string> validate(const ClaimFile& file, const Catalog& catalog);

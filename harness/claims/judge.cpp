@@ -77,10 +77,8 @@ std::vector<const detail::Run*> runs_for(const Claim& claim, const std::vector<d
 
 class Judge {
  public:
-  Judge(const ClaimFile& file, const record::RecordSet& records)
-      : file_(file),
-        runs_(detail::index_runs(records, file.suite)),
-        catalog_(catalog_of(records, file.suite)) {}
+  Judge(const ClaimFile& file, const record::RecordSet& records, Catalog catalog)
+      : file_(file), runs_(detail::index_runs(records, file.suite)), catalog_(std::move(catalog)) {}
 
   Verdict verdict_of(const Claim& claim) const {
     Verdict verdict;
@@ -109,10 +107,11 @@ class Judge {
   std::string obstacle(const Claim& claim) const {
     if (!claim.check) return "needs " + claim.needs;
     if (runs_.empty()) return claim.needs.empty() ? "no runs" : "needs " + claim.needs;
-    if (catalog_.empty() && claim.needs.empty()) return "";
+    if (!claim.needs.empty())
+      return everything_known(*claim.check, catalog_) ? "" : "needs " + claim.needs;
+    if (catalog_.empty()) return "";
     const auto unknown = unknown_names(*claim.check, catalog_, file_.path);
     if (unknown.empty()) return "";
-    if (!claim.needs.empty()) return "needs " + claim.needs;
     const std::string& first = unknown.front();  // file:line:column: text
     const auto text = first.find(": ");
     return "not in these runs: " + (text == std::string::npos ? first : first.substr(text + 2));
@@ -207,7 +206,12 @@ Outcome outcome_of(const Measured& measured, const std::optional<Range>& expect,
 }
 
 std::vector<Verdict> judge(const ClaimFile& file, const record::RecordSet& records) {
-  const Judge court(file, records);
+  return judge(file, records, catalog_of(records, file.suite));
+}
+
+std::vector<Verdict> judge(const ClaimFile& file, const record::RecordSet& records,
+                           Catalog catalog) {
+  const Judge court(file, records, std::move(catalog));
   std::vector<Verdict> verdicts;
   for (const Claim& claim : file.claims) verdicts.push_back(court.verdict_of(claim));
   return verdicts;

@@ -55,6 +55,9 @@ struct Verdict {
 /// One verdict per claim, in the file's order. Throws nothing for what is missing in the records:
 /// that is the verdict not-run.
 std::vector<Verdict> judge(const ClaimFile& file, const record::RecordSet& records);
+/// The same with a catalog that knows more than the records, such as what the suite declares.
+std::vector<Verdict> judge(const ClaimFile& file, const record::RecordSet& records,
+                           Catalog catalog);
 
 /// I inside expect, inside direction, disjoint from both, or none of these (DESIGN.md section 5).
 /// An interval with a NaN is inconclusive.

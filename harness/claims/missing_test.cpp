@@ -178,5 +178,23 @@ TEST_CASE("labels leave out axes without a choice") {
              Catch::Contains("causal=") && !Catch::Contains("dtype"));
 }
 
+TEST_CASE("a claim waits for its metric as for any other name") {
+  Records records = twice();
+  const auto counter = [&] {
+    return verdict_of(records,
+                      "form = \"equal\"\nexperiment = \"sum\"\nmetric = \"saved\"\n"
+                      "of = { implementation = \"fast\" }\nvalue = 1",
+                      "needs = \"a counter\"");
+  };
+  CHECK(counter().outcome == Outcome::not_run);
+  CHECK(counter().reason == "needs a counter");
+  for (auto& one : records.set.cases) one.counters["saved"] = 1;
+  CHECK(counter().outcome == Outcome::reproduced);
+  // So does one whose value of an axis is not there yet.
+  const Verdict value =
+      verdict_of(records, ratio("where = { n = 256 }\nexpect = [1, 3]"), "needs = \"n of 256\"");
+  CHECK(value.reason == "needs n of 256");
+}
+
 }  // namespace
 }  // namespace ashlar::claims

@@ -151,6 +151,7 @@ ClaimFile parse(std::string_view text, const std::filesystem::path& path) {
   const Reader reader(root, problems, "claim file");
   reader.allow_only({"suite", "claim", "grid"});
   file.suite = reader.text("suite", Need::required).value_or("");
+  file.suite_place = reader.place("suite");
   each_table(root, problems, "claim", [&](const toml::table& table, std::size_t number) {
     file.claims.push_back(parse_claim(table, problems, number));
   });

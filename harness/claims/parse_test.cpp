@@ -219,6 +219,39 @@ TEST_CASE("names are compared with what is declared") {
   CHECK_THAT(problem("form = \"within\"\nexperiment = \"fit\"\nmetric = \"time\"\n"
                      "of = { implementation = \"greedy\" }\nexpect = [1, 2]"),
              Catch::Contains("a study has no 'time'"));
+  SECTION("values, once the declarations of every mode are there") {
+    catalog["sum"].complete = true;
+    CHECK(problem(ratio("sum", "fast", "n = 4")) == "no problem");
+    CHECK_THAT(problem(ratio("sum", "fast", "n = [2, 1024]")),
+               Catch::StartsWith("claims.toml:16:11: ") &&
+                   Catch::EndsWith("unknown value 1024 of axis 'n'; known: 1, 2, 4"));
+    CHECK_THAT(problem(ratio("sum", "fast", "dtype = \"f23\"")),
+               Catch::Contains("unknown value f23 of axis 'dtype'; did you mean 'f32'?"));
+    CHECK(problem(ratio("sum", "fast", "n = { min = 1000 }")) == "no problem");
+  }
+  SECTION("metrics, once records say what an implementation records") {
+    const auto within = [](const char* metric) {
+      return fmt::format(
+          "form = \"within\"\nexperiment = \"sum\"\nmetric = \"{}\"\n"
+          "of = {{ implementation = \"fast\" }}\nexpect = [1, 2]",
+          metric);
+    };
+    CHECK(problem(within("multiplicatoins")) == "no problem");
+    CHECK(problem(within("multiplicatoins"), "needs = \"a counter\"") == "no problem");
+    testing::Records records;
+    records.run("r1");
+    records.counted(testing::Records::point(1), "naive", "additions", 1);
+    add_records(catalog, "toy", records.set);
+    CHECK(problem(within("multiplicatoins")) == "no problem");  // fast was not run
+    records.counted(testing::Records::point(1), "fast", "multiplications", 1);
+    add_records(catalog, "toy", records.set);
+    CHECK_THAT(
+        problem(within("multiplicatoins")),
+        Catch::StartsWith("claims.toml:13:10: fast records no 'multiplicatoins'; did you mean "
+                          "'multiplications'?"));
+    for (const char* known : {"multiplications", "time", "bytes", "norm.out.rms"})
+      CHECK(problem(within(known)) == "no problem");
+  }
   SECTION("a claim that needs something may name what is not there; the key must not outlive it") {
     CHECK(problem(ratio("backward", "fast", "n = 1"), "needs = \"the backward pass\"") ==
           "no problem");
@@ -228,6 +261,24 @@ TEST_CASE("names are compared with what is declared") {
     CHECK_THAT(warnings[0],
                Catch::StartsWith("claims.toml:3:6: ") && Catch::Contains("remove 'needs'"));
   }
+}
+
+TEST_CASE("a suite declares the values of all its modes") {
+  model::Suite suite("toy", "A toy");
+  struct Nothing {};
+  suite.study<Nothing>("fit")
+      .axis("rank", {1, 2})
+      .in(model::Mode::gpu, {8})
+      .metric("gap", model::Better::lower, "dB")
+      .problem([](const Point&, std::uint64_t) { return Nothing{}; })
+      .add(model::Tier::reference, "greedy", [](const Nothing&) { return model::Outcome{}; });
+  Catalog catalog;
+  add_declarations(catalog, suite);
+  const Declaration& declared = catalog.at("fit");
+  CHECK(declared.complete);
+  CHECK(declared.study);
+  CHECK(declared.axes.at("rank") == std::vector<Value>{1, 2, 8});
+  CHECK(declared.metrics.at("gap").unit == "dB");
 }
 
 TEST_CASE("a file that is not there") {

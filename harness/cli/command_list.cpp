@@ -64,7 +64,13 @@ void list_claims(const Suite& suite) {
     fmt::print("{}: no claim file\n", suite.id());
     return;
   }
-  for (const claims::Claim& claim : claims::load(path).claims) {
+  const claims::ClaimFile file = claims::load(path);
+  claims::require_suite(file, {suite.id()});
+  claims::Catalog catalog;
+  claims::add_declarations(catalog, suite);
+  for (const std::string& warning : claims::validate(file, catalog))
+    fmt::print(stderr, "warning: {}\n", warning);
+  for (const claims::Claim& claim : file.claims) {
     fmt::print("{}  [{}] {}\n", claim.id, claims::name_of(claim.reach), claim.says);
   }
 }

@@ -102,6 +102,75 @@ TEST_CASE("a malformed claim file is named by file, line and column") {
   CHECK(toy(folder, {"check", "r.jsonl", "--claims", "absent.toml"}).status == 3);
 }
 
+TEST_CASE("names in a claim file are held against what the suite declares") {
+  const Folder folder;
+  make_records(folder);
+  const auto claim = [&](const std::string& check, const std::string& more = "") {
+    write_text(folder / "c.toml",
+               "suite = \"toy\"\n[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"s\"\n"
+               "reported = { text = \"r\" }\nreach = \"direct\"\nbecause = \"b\"\n" +
+                   more + "[claim.check]\nform = \"within\"\n" + check + "expect = [0, 1]\n");
+    return toy(folder, {"check", "r.jsonl", "--claims", "c.toml"});
+  };
+  const std::string loop = "of = { implementation = \"loop\" }\n";
+  const std::pair<std::string, const char*> wrong[] = {
+      {"experiment = \"scael\"\nmetric = \"time\"\n" + loop,
+       "c.toml:11:14: unknown experiment 'scael'; did you mean 'scale'?"},
+      {"experiment = \"scale\"\nmetric = \"time\"\nof = { implementation = \"lop\" }\n",
+       "c.toml:13:25: unknown implementation 'lop'; did you mean 'loop'?"},
+      {"experiment = \"scale\"\nmetric = \"time\"\nwhere = { lenth = 64 }\n" + loop,
+       "c.toml:13:11: unknown axis 'lenth'; did you mean 'length'?"},
+      {"experiment = \"scale\"\nmetric = \"time\"\nwhere = { length = 65 }\n" + loop,
+       "c.toml:13:11: unknown value 65 of axis 'length'; did you mean '64'?"},
+      {"experiment = \"scale\"\nmetric = \"multiplicatoins\"\n"
+       "of = { implementation = \"loop\" }\n",
+       "c.toml:12:10: loop records no 'multiplicatoins'"},
+  };
+  for (const auto& [check, expected] : wrong) {
+    const Ended ended = claim(check);
+    INFO(ended.errors);
+    CHECK(ended.status == 3);
+    CHECK(lines(ended.errors) == 1);
+    CHECK_THAT(ended.errors, Contains(expected));
+    CHECK(ended.output.empty());
+    const Ended waits = claim(check, "needs = \"time\"\n");
+    CHECK(waits.status == 0);
+    CHECK_THAT(waits.output, Contains("needs time"));
+  }
+  // A length of another mode was not measured here, and is no slip.
+  const std::string full =
+      "experiment = \"scale\"\nmetric = \"time\"\n"
+      "where = { length = 4096 }\n" +
+      loop;
+  CHECK(claim(full).status == 0);
+  const Ended there = claim(full, "needs = \"longer vectors\"\n");
+  CHECK(there.status == 0);
+  CHECK_THAT(there.errors, Contains("warning: ") && Contains("remove 'needs'"));
+  write_text(folder / "other.toml", "suite = \"tyo\"\n");
+  const Ended other = toy(folder, {"check", "r.jsonl", "--claims", "other.toml"});
+  CHECK(other.status == 3);
+  CHECK_THAT(other.errors, Contains("other.toml:1:9: unknown suite 'tyo'; did you mean 'toy'?"));
+}
+
+TEST_CASE("records of a suite that this program does not have are judged all the same") {
+  const Folder folder;
+  make_records(folder);
+  std::string text = read_text(folder / "r.jsonl");
+  for (auto at = text.find("\"suite\":\"toy\""); at != std::string::npos;
+       at = text.find("\"suite\":\"toy\"", at))
+    text.replace(at, 13, "\"suite\":\"far\"");
+  write_text(folder / "far.jsonl", text);
+  write_text(folder / "far.toml",
+             "suite = \"far\"\n[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"s\"\n"
+             "reported = { text = \"r\" }\nreach = \"direct\"\nbecause = \"b\"\n[claim.check]\n"
+             "form = \"holds\"\nexperiment = \"scale\"\nof = { implementation = \"loop\" }\n");
+  const Ended judged =
+      toy(folder, {"check", "far.jsonl", "--claims", "far.toml", "--format", "json"});
+  INFO(judged.errors);
+  CHECK(judged.status == 0);
+  CHECK_THAT(judged.output, Contains("\"reproduced\""));
+}
+
 TEST_CASE(
     "a torn last line is skipped with a warning; another bad line is an error with its number") {
   const Folder folder;
