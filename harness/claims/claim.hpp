@@ -1,6 +1,7 @@
 #pragma once
 // Claims as data: what a paper says and how records answer it. docs/claims.md is the reference of
 // the file format; load() reads it, judge() (judge.hpp) gives the verdicts.
+#include <array>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -123,9 +124,14 @@ struct Claim {
   std::optional<Check> check;
 };
 
+/// What may stand beside a suite, in the order of the report: the paper's claims, and our own
+/// goals.
+inline constexpr std::array<const char*, 2> kClaimFiles = {"claims.toml", "goals.toml"};
+
 struct ClaimFile {
   std::filesystem::path path;
   std::string suite;
+  std::string title;  // whose claims these are, when they are not the paper's
   Place suite_place;
   std::vector<Claim> claims;  // in file order, grids expanded where they stand after the claims
 };

@@ -149,9 +149,10 @@ ClaimFile parse(std::string_view text, const std::filesystem::path& path) {
   ClaimFile file;
   file.path = path;
   const Reader reader(root, problems, "claim file");
-  reader.allow_only({"suite", "claim", "grid"});
+  reader.allow_only({"suite", "title", "claim", "grid"});
   file.suite = reader.text("suite", Need::required).value_or("");
   file.suite_place = reader.place("suite");
+  file.title = reader.text("title").value_or("");
   each_table(root, problems, "claim", [&](const toml::table& table, std::size_t number) {
     file.claims.push_back(parse_claim(table, problems, number));
   });

@@ -36,6 +36,7 @@ const std::string kRatio =
 
 TEST_CASE("a full claim is read") {
   const ClaimFile file = parse(R"(suite = "toy"
+title = "our own goals"
 [[claim]]
 id = "toy-2x"
 says = "twice as fast"
@@ -62,6 +63,7 @@ direction = [1.05, inf]
   REQUIRE(file.claims.size() == 1);
   const Claim& claim = file.claims[0];
   CHECK(file.suite == "toy");
+  CHECK(file.title == "our own goals");
   CHECK(claim.id == "toy-2x");
   CHECK(claim.reported == "1.7 to 1.8 x (abstract)");
   CHECK(claim.reported_value == Range{1.7, 1.8});
@@ -78,7 +80,7 @@ direction = [1.05, inf]
   CHECK(check.expect == Range{1.6, 2});
   CHECK(check.direction->high == std::numeric_limits<double>::infinity());
   CHECK(check.where.size() == 3);
-  CHECK(check.experiment.place.line == 15);
+  CHECK(check.experiment.place.line == 16);
 }
 
 TEST_CASE("a syntax error has its place") {

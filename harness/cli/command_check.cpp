@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "harness/claims/judge.hpp"
 #include "harness/cli/progress.hpp"
@@ -39,15 +40,22 @@ std::vector<std::filesystem::path> claim_files(const Options& options,
     files.emplace_back(name);
   }
   if (!files.empty()) return files;
+  std::vector<std::string> without;
   for (const std::string& suite : suites) {
-    const std::filesystem::path path = find_resource(fmt::format("suites/{}/claims.toml", suite));
-    if (!path.empty()) files.push_back(path);
+    const std::size_t before = files.size();
+    for (const char* name : claims::kClaimFiles) {
+      const std::filesystem::path path = find_resource(fmt::format("suites/{}/{}", suite, name));
+      if (!path.empty()) files.push_back(path);
+    }
+    if (files.size() == before) without.push_back(suite);
   }
+  const std::string names = fmt::format("'{}'", fmt::join(without, "', '"));
   if (files.empty()) {
-    throw UsageError(
-        fmt::format("no claim file for {}; name one with --claims FILE",
-                    suites.empty() ? "these records" : "suite '" + suites.front() + "'"));
+    throw UsageError(fmt::format("no claim file for {}; name one with --claims FILE",
+                                 suites.empty() ? "these records" : "suite " + names));
   }
+  if (!without.empty())
+    fmt::print(stderr, "no claim file for suite {}; name one with --claims FILE\n", names);
   return files;
 }
 
@@ -101,7 +109,7 @@ int check_command(const Context& context, const Arguments& arguments) {
                   "for each. Runs nothing. Ends with 1 when a required claim is contradicted.");
   options.add()  //
       ("claims", po::value<std::vector<std::string>>(),
-       "claim file (that of each suite in the records; repeatable)")  //
+       "claim file (claims.toml and goals.toml of each suite in the records; repeatable)")  //
       ("format", po::value<std::string>()->default_value("text"),
        "text, markdown, csv, latex or json")                                               //
       ("every", po::bool_switch(), "list every claim, those not run or out of reach too")  //

@@ -57,22 +57,28 @@ void list_implementations(const Suite& suite) {
   }
 }
 
-void list_claims(const Suite& suite) {
-  const std::filesystem::path path =
-      find_resource(fmt::format("suites/{}/claims.toml", suite.id()));
-  if (path.empty()) {
-    fmt::print("{}: no claim file\n", suite.id());
-    return;
-  }
+void list_file(const Suite& suite, const std::filesystem::path& path) {
   const claims::ClaimFile file = claims::load(path);
   claims::require_suite(file, {suite.id()});
   claims::Catalog catalog;
   claims::add_declarations(catalog, suite);
   for (const std::string& warning : claims::validate(file, catalog))
     fmt::print(stderr, "warning: {}\n", warning);
+  if (!file.title.empty()) fmt::print("{}: {}\n", file.suite, file.title);
   for (const claims::Claim& claim : file.claims) {
     fmt::print("{}  [{}] {}\n", claim.id, claims::name_of(claim.reach), claim.says);
   }
+}
+
+void list_claims(const Suite& suite) {
+  bool any = false;
+  for (const char* name : claims::kClaimFiles) {
+    const auto path = find_resource(fmt::format("suites/{}/{}", suite.id(), name));
+    if (path.empty()) continue;
+    list_file(suite, path);
+    any = true;
+  }
+  if (!any) fmt::print("{}: no claim file\n", suite.id());
 }
 
 }  // namespace

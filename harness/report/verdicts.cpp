@@ -192,9 +192,14 @@ std::string gathered(const std::vector<Line>& lines, std::size_t width) {
   return out;
 }
 
+/// Whose claims these are: the paper's of the suite, or as the file's title says.
+std::string title_of(const claims::ClaimFile& file) {
+  return file.title.empty() ? file.suite : file.suite + ", " + file.title;
+}
+
 std::string suite_text(const Judged& judged, const VerdictOptions& options) {
   const std::vector<Line> lines = lines_of(judged);
-  std::string out = paint(judged.file.suite, Colour::bold, options.colour) + ": " +
+  std::string out = paint(title_of(judged.file), Colour::bold, options.colour) + ": " +
                     claims::summarize(judged.verdicts).headline() + '\n';
   std::vector<Cells> all;
   for (const Line& line : lines) {
@@ -230,7 +235,7 @@ std::string suite_text(const Judged& judged, const VerdictOptions& options) {
 
 Grid grid_of(const Judged& judged) {
   Grid grid;
-  grid.title = judged.file.suite;
+  grid.title = title_of(judged.file);
   grid.columns.push_back({"verdict", Align::left});
   for (const char* header : kHeaders) grid.columns.push_back({header, Align::left});
   const std::vector<Line> lines = lines_of(judged);
@@ -255,6 +260,7 @@ Json row_of(const Judged& judged, const Line& line) {
   const Verdict& verdict = *line.verdict;
   Json row;
   row["suite"] = judged.file.suite;
+  row["title"] = judged.file.title.empty() ? Json() : Json(judged.file.title);
   row["claim"] = verdict.id;
   row["verdict"] = std::string(claims::name_of(verdict.outcome));
   row["reach"] = std::string(claims::name_of(verdict.reach));

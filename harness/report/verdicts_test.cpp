@@ -106,6 +106,18 @@ TEST_CASE("the verdict table in the other formats", "[report]") {
   CHECK(rows[2]["measured"].is_null());
 }
 
+TEST_CASE("a file with a title has a headline of its own", "[report]") {
+  std::vector<Judged> suites = judged();
+  suites.push_back(suites.front());
+  suites.back().file.title = "our own goals";
+  CHECK_THAT(verdict_text(suites), Catch::StartsWith("attention: ") &&
+                                       Contains("\nattention, our own goals: 1 of 5 claims"));
+  CHECK_THAT(verdict_table(suites, Format::markdown), Contains("**attention, our own goals**"));
+  const auto rows = model::Json::parse(verdict_table(suites, Format::json));
+  CHECK(rows[0]["title"].is_null());
+  CHECK(rows.back()["title"] == "our own goals");
+}
+
 TEST_CASE("no claims are a sentence", "[report]") {
   CHECK(verdict_text({}) == "no claims to judge\n");
   CHECK(verdict_table({}, Format::markdown) == "no claims to judge\n");

@@ -25,6 +25,19 @@ void make_records(const Folder& folder) {
               .status == 0);
 }
 
+void replace_all(std::string& text, const std::string& what, const std::string& with) {
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+    text.replace(at, what.size(), with);
+}
+
+/// The records of make_records in far.jsonl, as another run of a suite that the program lacks.
+void make_far_records(const Folder& folder) {
+  std::string text = read_text(folder / "r.jsonl");
+  replace_all(text, "\"suite\":\"toy\"", "\"suite\":\"far\"");
+  replace_all(text, "\"run_id\":\"", "\"run_id\":\"far-");
+  write_text(folder / "far.jsonl", text);
+}
+
 }  // namespace
 
 TEST_CASE("unknown words end in 3 with one line and the nearest known word") {
@@ -152,14 +165,59 @@ TEST_CASE("names in a claim file are held against what the suite declares") {
   CHECK_THAT(other.errors, Contains("other.toml:1:9: unknown suite 'tyo'; did you mean 'toy'?"));
 }
 
+TEST_CASE("check and list find the claims and the goals of each suite in the records") {
+  const Folder folder;
+  make_records(folder);
+  const std::vector<std::string> share = {"ASHLAR_SHARE=" + folder.path().string()};
+  const auto check = [&] {
+    return run_program(ASHLAR_TOY, {"check", "r.jsonl"}, folder.path(), 0, share);
+  };
+  const Ended none = check();
+  CHECK(none.status == 3);
+  CHECK_THAT(none.errors, Contains("no claim file for suite 'toy'; name one with --claims FILE"));
+  const auto claim = [](const std::string& head, const char* id) {
+    return head + "[[claim]]\nid = \"" + id +
+           "\"\nsays = \"it is exact\"\nsource = \"s\"\nreported = { text = \"r\" }\n"
+           "reach = \"direct\"\nbecause = \"b\"\n[claim.check]\nform = \"holds\"\n"
+           "experiment = \"scale\"\nof = { implementation = \"loop\" }\n";
+  };
+  std::filesystem::create_directories(folder / "suites/toy");
+  write_text(folder / "suites/toy/claims.toml", claim("suite = \"toy\"\n", "exact"));
+  write_text(folder / "suites/toy/goals.toml",
+             claim("suite = \"toy\"\ntitle = \"our own goals\"\n", "goal"));
+  const Ended both = check();
+  INFO(both.errors);
+  CHECK(both.status == 0);
+  CHECK(both.errors.empty());
+  CHECK_THAT(both.output, Contains("toy: 1 of 1 claims reproduced") &&
+                              Contains("toy, our own goals: 1 of 1 claims reproduced"));
+  const Ended listed = run_program(ASHLAR_TOY, {"list", "claims"}, folder.path(), 0, share);
+  CHECK(listed.output ==
+        "exact  [direct] it is exact\ntoy: our own goals\ngoal  [direct] it is "
+        "exact\n");
+
+  // A suite without a file is named when another has one.
+  make_far_records(folder);
+  const Ended two =
+      run_program(ASHLAR_TOY, {"check", "r.jsonl", "far.jsonl"}, folder.path(), 0, share);
+  INFO(two.errors);
+  CHECK(two.status == 0);
+  CHECK_THAT(two.errors, Contains("no claim file for suite 'far'"));
+
+  // Both files' problems are listed at once, in list as in check.
+  write_text(folder / "suites/toy/claims.toml", claim("suite = \"toy\"\nx = 1\n", "exact"));
+  write_text(folder / "suites/toy/goals.toml", claim("suite = \"toy\"\ny = 1\n", "goal"));
+  const Ended broken = check();
+  CHECK(broken.status == 3);
+  CHECK_THAT(broken.errors, Contains("claims.toml:2:1: claim file: unknown key 'x'") &&
+                                Contains("goals.toml:2:1: claim file: unknown key 'y'"));
+  CHECK(run_program(ASHLAR_TOY, {"list", "claims"}, folder.path(), 0, share).status == 3);
+}
+
 TEST_CASE("records of a suite that this program does not have are judged all the same") {
   const Folder folder;
   make_records(folder);
-  std::string text = read_text(folder / "r.jsonl");
-  for (auto at = text.find("\"suite\":\"toy\""); at != std::string::npos;
-       at = text.find("\"suite\":\"toy\"", at))
-    text.replace(at, 13, "\"suite\":\"far\"");
-  write_text(folder / "far.jsonl", text);
+  make_far_records(folder);
   write_text(folder / "far.toml",
              "suite = \"far\"\n[[claim]]\nid = \"a\"\nsays = \"s\"\nsource = \"s\"\n"
              "reported = { text = \"r\" }\nreach = \"direct\"\nbecause = \"b\"\n[claim.check]\n"
