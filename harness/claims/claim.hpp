@@ -117,7 +117,7 @@ struct Claim {
   std::string setting;
   Reach reach = Reach::direct;
   std::string because;
-  std::string on;
+  std::vector<std::string> on;  // part of the name of a processor, any of these; empty: any machine
   bool required = false;
   std::string needs;
   std::vector<std::string> changed;

@@ -218,7 +218,7 @@ class Grid {
         says_.empty() ? "{method} in {row} at " + columns_.text + " = {column}: " + claim.reported
                       : says_,
         holes);
-    if (words.contains("on")) claim.on = meaning("on", words.at("on")).text();
+    if (words.contains("on")) claim.on = {meaning("on", words.at("on")).text()};
     if (check_) {
       double against = 1;
       if (!against_.empty() && !read_against(row, column, no_memory, against)) return;

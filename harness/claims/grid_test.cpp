@@ -132,7 +132,7 @@ direction = [0.5, 2]
 )");
   CHECK(file.claims.size() == 6);
   const Claim& claim = find(file, "f-small-hd64-nc-fa2-4");
-  CHECK(claim.on == "A100");
+  CHECK(claim.on == std::vector<std::string>{"A100"});
   CHECK(claim.check->experiment.text == "sum");
   CHECK(claim.says == "fa2 does 9 T at 4 in small-hd64-nc");
   CHECK(claim.check->of->implementation.text == "fa2");

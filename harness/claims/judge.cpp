@@ -52,6 +52,12 @@ std::string unit_of(const Check& check, const Declaration* declaration) {
   return it == declaration->metrics.end() ? "" : it->second.unit;
 }
 
+bool is_on(const Claim& claim, const std::string& processor) {
+  return std::any_of(claim.on.begin(), claim.on.end(), [&](const std::string& part) {
+    return detail::lower_case(processor).find(detail::lower_case(part)) != std::string::npos;
+  });
+}
+
 /// Runs on a machine that the claim asks for; `why_not` when there is none.
 std::vector<const detail::Run*> runs_for(const Claim& claim, const std::vector<detail::Run>& runs,
                                          std::string& why_not) {
@@ -59,9 +65,8 @@ std::vector<const detail::Run*> runs_for(const Claim& claim, const std::vector<d
   std::vector<std::string> others;
   for (const detail::Run& run : runs) {
     const auto names = run.processors();
-    const bool fits = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return detail::lower_case(name).find(detail::lower_case(claim.on)) != std::string::npos;
-    });
+    const bool fits = std::any_of(names.begin(), names.end(),
+                                  [&](const std::string& name) { return is_on(claim, name); });
     if (claim.on.empty() || fits) {
       chosen.push_back(&run);
     } else {
@@ -70,7 +75,7 @@ std::vector<const detail::Run*> runs_for(const Claim& claim, const std::vector<d
   }
   if (chosen.empty() && !runs.empty())
     why_not = fmt::format(
-        "needs a machine with '{}'; these runs have {}", claim.on,
+        "needs a machine with '{}'; these runs have {}", fmt::join(claim.on, "' or '"),
         others.empty() ? "no known processor" : fmt::format("{}", fmt::join(others, ", ")));
   return chosen;
 }

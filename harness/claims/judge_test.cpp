@@ -191,9 +191,15 @@ TEST_CASE("a claim may ask for a machine") {
   CHECK(elsewhere.reason == "needs a machine with 'H100'; these runs have Toy CPU");
   CHECK(verdict_of(records, ratio("expect = [1, 3]"), "on = \"toy\"").outcome ==
         Outcome::reproduced);
+  const char* either = "on = [\"H100 80GB\", \"H200\"]";
+  CHECK(verdict_of(records, ratio("expect = [1, 3]"), either).reason ==
+        "needs a machine with 'H100 80GB' or 'H200'; these runs have Toy CPU");
   records.set.runs[0].machine["gpu"] = {{"name", "NVIDIA H100 80GB HBM3"}, {"driver", "1"}};
   CHECK(verdict_of(records, ratio("expect = [1, 3]"), "on = \"H100\"").outcome ==
         Outcome::reproduced);
+  CHECK(verdict_of(records, ratio("expect = [1, 3]"), either).outcome == Outcome::reproduced);
+  records.set.runs[0].machine["gpu"] = {{"name", "NVIDIA H100 PCIe"}, {"driver", "1"}};
+  CHECK(verdict_of(records, ratio("expect = [1, 3]"), either).outcome == Outcome::not_run);
   records.set.runs[0].machine["gpu"] = model::Json::array({{{"name", "H200"}}, {{"name", "H100"}}});
   CHECK(verdict_of(records, ratio("expect = [1, 3]"), "on = \"H100\"").outcome ==
         Outcome::reproduced);

@@ -123,7 +123,10 @@ void parse_common(const Reader& reader, Claim& claim) {
   claim.setting = reader.text("setting").value_or("");
   claim.reach = reader.word("reach", kReaches, Need::required).value_or(Reach::direct);
   claim.because = reader.text("because", Need::required).value_or("");
-  claim.on = reader.text("on").value_or("");
+  for (const Name& name : reader.names("on")) {
+    if (name.text.empty()) reader.problem("on", "'on' is empty; write part of a processor's name");
+    claim.on.push_back(name.text);
+  }
   claim.required = reader.flag("required").value_or(false);
   claim.needs = reader.text("needs").value_or("");
   for (const Name& change : reader.names("changed")) claim.changed.push_back(change.text);

@@ -68,7 +68,7 @@ direction = [1.05, inf]
   CHECK(claim.reported == "1.7 to 1.8 x (abstract)");
   CHECK(claim.reported_value == Range{1.7, 1.8});
   CHECK(claim.reach == Reach::scaled);
-  CHECK(claim.on == "H100");
+  CHECK(claim.on == std::vector<std::string>{"H100"});
   CHECK(claim.required);
   CHECK(claim.changed.size() == 2);
   REQUIRE(claim.check.has_value());
@@ -182,6 +182,16 @@ TEST_CASE("what a claim of each reach must have") {
              Catch::Contains("never checked"));
   CHECK_THAT(problems_of(text("out-of-reach", "needs = \"x\"")).at(0),
              Catch::Contains("remove 'needs'"));
+}
+
+TEST_CASE("'on' is a name or a list of names") {
+  const auto on = [](const char* value) {
+    return claims_of(kRatio + "expect = [1, 2]", fmt::format("on = {}", value)).claims.at(0).on;
+  };
+  CHECK(on("[\"H100 80GB HBM3\", \"H200\"]") == std::vector<std::string>{"H100 80GB HBM3", "H200"});
+  CHECK_THAT(problem_of(kRatio + "expect = [1, 2]", "on = \"\""), Catch::Contains("'on' is empty"));
+  CHECK_THAT(problem_of(kRatio + "expect = [1, 2]", "on = [\"H100\", 2]"),
+             Catch::Contains("must be a text or a list of texts"));
 }
 
 TEST_CASE("an id is used once") {
