@@ -90,7 +90,7 @@ class Grid {
 
  private:
   void read_keys() {
-    reader_.allow_only({"id", "says", "source", "unit", "scale", "file", "row", "methods",
+    reader_.allow_only({"id", "says", "source", "unit", "scale", "file", "row", "methods", "cells",
                         "columns", "setting", "reach", "because", "on", "required", "needs",
                         "changed", "values", "check"});
     parse_common(reader_, shared_);
@@ -104,6 +104,10 @@ class Grid {
     unit_ = reader_.text("unit").value_or("");
     scale_ = reader_.number("scale").value_or(1);
     methods_ = reader_.names("methods");
+    cells_ = reader_
+                 .word<Cells>("cells", {{"numbers", Cells::numbers},
+                                        {"out-of-memory", Cells::out_of_memory}})
+                 .value_or(Cells::all);
     if (row_.find("{on}") != std::string::npos && reader_.has("on"))
       reader_.problem("on", "'on' stands in 'row' too; name it once");
     read_check();
@@ -196,6 +200,7 @@ class Grid {
     const std::string& cell = row.cells[column];
     if (cell == "?") return;
     const bool no_memory = cell == "-";
+    if (cells_ == (no_memory ? Cells::numbers : Cells::out_of_memory)) return;
     const auto reported = csv_number(cell);
     if (!no_memory && !reported) {
       cell_problem(
@@ -282,6 +287,8 @@ class Grid {
     return check;
   }
 
+  enum class Cells { all, numbers, out_of_memory };
+
   Reader reader_;
   Problems& problems_;
   Claim shared_;
@@ -291,6 +298,7 @@ class Grid {
   Name columns_;
   double scale_ = 1;
   std::vector<Name> methods_;
+  Cells cells_ = Cells::all;
 };
 
 }  // namespace

@@ -155,6 +155,18 @@ expect = [0.5, 2]
   CHECK(file.claims.size() == 4);
 }
 
+TEST_CASE("numbers and 'out of memory' may be claims of different grids") {
+  const Files files;
+  const ClaimFile numbers = files.load(kCsv, grid("cells = \"numbers\""));
+  CHECK(numbers.claims.size() == 10);
+  const ClaimFile memory = files.load(kCsv, grid("cells = \"out-of-memory\""));
+  REQUIRE(memory.claims.size() == 1);
+  CHECK(memory.claims[0].id == "fig7-big-hd64-nc-torch-4");
+  const auto problems = files.problems(kCsv, grid("cells = \"number\""));
+  REQUIRE(problems.size() == 1);
+  CHECK_THAT(problems[0], Catch::Contains("unknown cells 'number'; did you mean 'numbers'?"));
+}
+
 TEST_CASE("a grid out of reach needs no check and no values") {
   const Files files;
   const ClaimFile file = files.load(kCsv, R"(suite = "toy"
