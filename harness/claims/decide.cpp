@@ -42,8 +42,10 @@ double distance(const Cell& cell, const Verdict& verdict) {
 
 bool is_missing(const Cell& cell) { return !cell.outcome && !cell.value; }
 
+/// holds and equal have nothing to expect: in a smaller or other setting they show the direction.
 Outcome outcome_of_cell(const Cell& cell, const Verdict& verdict) {
-  if (cell.outcome) return *cell.outcome;
+  const bool capped = verdict.reach == Reach::scaled && cell.outcome == Outcome::reproduced;
+  if (cell.outcome) return capped ? Outcome::direction_only : *cell.outcome;
   return outcome_of(*cell.value, verdict.expect, verdict.direction);
 }
 
@@ -119,8 +121,8 @@ void nothing_judged(const std::vector<Cell>& cells, Verdict& verdict) {
 
 /// "20 of 24 cells judged, 20 as expected" or, with all of them, "24 of 24 cells as expected".
 std::string counts_text(const std::vector<const Cell*>& judged, const Verdict& verdict) {
-  const auto wanted = verdict.expect || !verdict.direction ? Outcome::reproduced  // holds, equal
-                                                           : Outcome::direction_only;
+  const bool exact = !verdict.direction && verdict.reach != Reach::scaled;  // holds, equal
+  const auto wanted = verdict.expect || exact ? Outcome::reproduced : Outcome::direction_only;
   const auto hits = std::count_if(judged.begin(), judged.end(), [&](const Cell* cell) {
     return outcome_of_cell(*cell, verdict) == wanted;
   });
@@ -187,7 +189,7 @@ void decide_together(const std::vector<const Cell*>& judged, Over over, Verdict&
   const auto n = static_cast<double>(judged.size());
   for (const Cell* cell : judged) {
     if (cell->outcome) {
-      verdict.outcome = *cell->outcome;
+      verdict.outcome = outcome_of_cell(*cell, verdict);
       reasons.push_back(cell_text(*cell, ""));
       return;
     }

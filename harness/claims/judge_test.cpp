@@ -230,6 +230,17 @@ TEST_CASE("scaled and model claims, and the headline") {
         Outcome::direction_only);
   CHECK(verdict_of(records, ratio("expect = [1, inf]"), "", "scaled").outcome ==
         Outcome::reproduced);
+  Records exact;
+  exact.run("r1");
+  for (const int n : {1, 2}) exact.counted(Records::point(n), "fast", "bytes", 7);
+  const std::string equal =
+      "form = \"equal\"\nexperiment = \"sum\"\nmetric = \"bytes\"\n"
+      "of = { implementation = \"fast\" }\nvalue = ";
+  CHECK(verdict_of(exact, equal + "7").outcome == Outcome::reproduced);
+  const Verdict scaled = verdict_of(exact, equal + "7", "", "scaled");
+  CHECK(scaled.outcome == Outcome::direction_only);
+  CHECK(scaled.reason == "2 of 2 cells in the right direction");
+  CHECK(verdict_of(exact, equal + "8", "", "scaled").outcome == Outcome::contradicted);
   std::vector<Verdict> verdicts = {
       verdict_of(records, ratio("expect = [1, 3]")),
       verdict_of(records, ratio("expect = [1, 3]"), "", "model"),
