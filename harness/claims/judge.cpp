@@ -236,9 +236,14 @@ std::string Summary::headline() const {
   for (const auto& [outcome, words] : others)
     if (const auto count = count_of(measured, outcome); count > 0)
       text += fmt::format(", {} {}", count, words);
-  if (total_model() > 0)
-    text += fmt::format("; model claims apart: {} of {} agree",
-                        count_of(model, Outcome::reproduced), total_model());
+  if (total_model() == 0) return text;
+  const std::size_t judged =
+      total_model() - count_of(model, Outcome::not_run) - count_of(model, Outcome::out_of_reach);
+  if (judged == 0)
+    return text + fmt::format("; model claims apart: none of {} judged", total_model());
+  text += fmt::format("; model claims apart: {} of {} judged agree",
+                      count_of(model, Outcome::reproduced), judged);
+  if (judged < total_model()) text += fmt::format(", {} not judged", total_model() - judged);
   return text;
 }
 

@@ -72,7 +72,8 @@ struct Summary {
 
   std::size_t total() const;  // without model claims
   std::size_t total_model() const;
-  /// "12 of 96 claims reproduced, 3 direction only, ...; model claims apart: 6 of 8 agree"
+  /// "12 of 96 claims reproduced, 3 in direction only, ...; model claims apart: 6 of 8 judged
+  /// agree, 9 not judged"
   std::string headline() const;
 };
 Summary summarize(const std::vector<Verdict>& verdicts);

@@ -254,9 +254,18 @@ TEST_CASE("scaled and model claims, and the headline") {
   CHECK(summary.total() == 3);
   CHECK(summary.total_model() == 2);
   CHECK(summary.required_contradicted == std::vector<std::string>{"c"});
-  CHECK(
-      summary.headline() ==
-      "1 of 3 claims reproduced, 1 contradicted, 1 out of reach; model claims apart: 1 of 2 agree");
+  const std::string measured = "1 of 3 claims reproduced, 1 contradicted, 1 out of reach";
+  CHECK(summary.headline() == measured + "; model claims apart: 1 of 2 judged agree");
+  // A model that nobody wrote yet agrees with nothing and contradicts nothing.
+  Verdict waiting;
+  waiting.reach = Reach::model;
+  verdicts.push_back(waiting);
+  CHECK(summarize(verdicts).headline() ==
+        measured + "; model claims apart: 1 of 2 judged agree, 1 not judged");
+  std::erase_if(verdicts, [](const Verdict& one) {
+    return one.reach == Reach::model && one.outcome != Outcome::not_run;
+  });
+  CHECK(summarize(verdicts).headline() == measured + "; model claims apart: none of 1 judged");
 }
 
 }  // namespace
