@@ -82,7 +82,7 @@ Cell monotone_cell(const Question& question, const std::vector<Side>& sides, con
       const Measured change = check.difference ? difference_of(above, below, false, confidence)
                                                : ratio_of(above, below, false, confidence);
       if (!cell.value || std::isnan(change.low) || change.low < cell.value->low)
-        cell.note = fmt::format("weakest step: {} = {} to {}", check.along.text,
+        cell.note = fmt::format("weakest step {} = {} to {}", check.along.text,
                                 chain.steps[i - 1]->rest.at(check.along.text).text(),
                                 chain.steps[i]->rest.at(check.along.text).text());
       cell.value = cell.value ? least_of(*cell.value, change) : change;

@@ -79,7 +79,7 @@ Cell ordering_cell(const Question& question, const std::vector<Side>& sides, con
     const std::size_t samples = std::min(good.samples(), next.samples());
     cell.samples = cell.value ? std::min(cell.samples, samples) : samples;
     if (!cell.value || std::isnan(advantage.low) || advantage.low < cell.value->low)
-      cell.note = fmt::format("closest: {} over {}", sides[i].implementation.text,
+      cell.note = fmt::format("closest pair {} over {}", sides[i].implementation.text,
                               sides[i + 1].implementation.text);
     // std::min keeps a NaN on its left side only; an unknown pair makes the cell unknown.
     const auto least = [](double a, double b) { return std::isnan(b) ? b : std::min(a, b); };

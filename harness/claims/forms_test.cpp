@@ -135,7 +135,7 @@ TEST_CASE("ordering") {
   CHECK(right.measured->estimate == Approx(2).epsilon(0.01));
   CHECK(order("\"fast\", \"gpu\", \"naive\"").outcome == Outcome::contradicted);
   CHECK_THAT(order("\"fast\", \"gpu\", \"naive\"").reason,
-             Catch::Contains("closest: fast over gpu"));
+             Catch::Contains("closest pair fast over gpu"));
   CHECK(order("\"gpu\", \"fast\"", "expect = [3, inf]").outcome == Outcome::direction_only);
   CHECK(order("\"gpu\", \"fast\"", "", "scaled").outcome == Outcome::direction_only);
   CHECK(order("\"gpu\", \"fast\"", "expect = [1.5, inf]", "scaled").outcome == Outcome::reproduced);

@@ -21,8 +21,9 @@ using model::Json;
 
 namespace {
 
-constexpr Outcome kOrder[] = {Outcome::contradicted, Outcome::reproduced, Outcome::direction_only,
-                              Outcome::inconclusive, Outcome::not_run,    Outcome::out_of_reach};
+/// What asks for a look comes first.
+constexpr Outcome kOrder[] = {Outcome::contradicted, Outcome::inconclusive, Outcome::direction_only,
+                              Outcome::reproduced,   Outcome::not_run,      Outcome::out_of_reach};
 constexpr std::size_t kMostIds = 8;
 
 Colour colour_of(Outcome outcome) {
@@ -81,89 +82,136 @@ std::string measured_text(const Verdict& verdict) {
   Measured measured{verdict.measured->estimate, verdict.measured->low, verdict.measured->high,
                     true};
   if (verdict.measured->low == verdict.measured->high) measured.low = measured.high = std::nullopt;
-  std::string text = plain_text(measured);
-  if (!verdict.unit.empty()) text += ' ' + verdict.unit;
-  return text;
+  const std::string text = plain_text(measured);
+  if (verdict.unit.empty()) return text;
+  if (verdict.unit != "x") return fmt::format("{} {}", text, verdict.unit);
+  const std::size_t end = std::min(text.find(' '), text.size());  // of the estimate: "1.45x [..]"
+  return fmt::format("{}x{}", text.substr(0, end), text.substr(end));
 }
 
 std::string id_text(const Verdict& verdict) {
   return verdict.required ? verdict.id + " (required)" : verdict.id;
 }
 
+/// "scaled" or "by a model": the verdict is of another question than the paper's.
+std::string reach_text(const Verdict& verdict) {
+  if (verdict.reach == claims::Reach::scaled) return "scaled";
+  if (verdict.reach == claims::Reach::model) return "by a model";
+  return "";
+}
+
 std::string reason_text(const Verdict& verdict) {
-  std::string text = verdict.reason;
-  if (verdict.cells > 1) {
-    text += fmt::format("{}{} of {} cells as expected", text.empty() ? "" : "; ",
-                        verdict.cells_reproduced, verdict.cells);
-  }
-  if (verdict.reach == claims::Reach::scaled) text += text.empty() ? "scaled" : " (scaled)";
-  if (verdict.reach == claims::Reach::model) text += text.empty() ? "by a model" : " (by a model)";
-  return text;
+  const std::string reach = reach_text(verdict);
+  if (reach.empty() || verdict.reason.empty()) return verdict.reason + reach;
+  return fmt::format("{} ({})", verdict.reason, reach);
 }
 
-/// As wrap(), but a word longer than the column is cut.
-std::vector<std::string> fit(const std::string& text, std::size_t width) {
-  std::vector<std::string> lines;
-  for (const std::string& line : wrap(text, width)) {
-    std::string rest = line;
-    while (display_width(rest) > width) {
-      // Only ids and paths are that long, and they are ASCII; other text may stand out.
-      const bool ascii =
-          std::all_of(rest.begin(), rest.end(), [](unsigned char c) { return c < 0x80; });
-      if (!ascii) break;
-      std::size_t cut = rest.find_last_of("-/_.,", width - 1);
-      cut = cut == std::string::npos || cut == 0 ? width : cut + 1;
-      lines.push_back(rest.substr(0, cut));
-      rest.erase(0, cut);
-    }
-    lines.push_back(rest);
-  }
-  return lines;
-}
-
-using Cells = std::array<std::string, 5>;
-using Widths = std::array<std::size_t, 5>;
 constexpr std::array<const char*, 5> kHeaders = {"claim", "reported", "expected", "measured",
                                                  "reason"};
+using Cells = std::array<std::string, 5>;
 
 Cells cells_of(const Line& line) {
   return {id_text(*line.verdict), reported_text(line), expected_text(*line.verdict),
           measured_text(*line.verdict), reason_text(*line.verdict)};
 }
 
-/// Columns as wide as their text up to a limit; the reason takes what is left.
-Widths widths_for(const std::vector<Cells>& rows, std::size_t width) {
-  const std::size_t room = std::max<std::size_t>(width, 72) - 2 - 4 * 2;
-  const Widths limits = {room * 24 / 100, room * 14 / 100, room * 14 / 100, room * 25 / 100, room};
-  Widths widths{};
-  std::size_t used = 0;
-  for (std::size_t c = 0; c < 4; ++c) {
-    widths[c] = display_width(kHeaders[c]);
-    for (const Cells& row : rows) widths[c] = std::max(widths[c], display_width(row[c]));
-    widths[c] = std::min(widths[c], limits[c]);
-    used += widths[c];
-  }
-  widths[4] = room - used;
-  return widths;
+constexpr std::size_t kIndent = 2;
+constexpr std::size_t kGap = 2;
+constexpr std::size_t kReason = 4;   // indent of what stands below a claim
+constexpr std::size_t kNarrow = 16;  // of `reported` at least, if it has so many
+constexpr std::size_t kWide = 36;    // at most
+
+std::string indented(const std::string& text, std::size_t width, bool dim, bool colour) {
+  std::string out;
+  for (const std::string& part : wrap(text, std::max(width, 2 * kReason) - kReason))
+    out += std::string(kReason, ' ') + paint(part, Colour::grey, dim && colour) + '\n';
+  return out;
 }
 
-/// One row over as many lines as its tallest cell needs.
-std::string row_text(const Cells& cells, const Widths& widths) {
-  std::array<std::vector<std::string>, 5> parts;
-  std::size_t height = 1;
-  for (std::size_t c = 0; c < cells.size(); ++c) {
-    parts[c] = fit(cells[c], widths[c]);
-    height = std::max(height, parts[c].size());
+/// The four columns of one group: as wide as what stands in them, `reported` wrapped between words
+/// where that is too much. Nothing is cut. `stacked`: there is no room for columns at all.
+struct Columns {
+  std::array<std::size_t, 4> widths{};
+  bool stacked = false;
+};
+
+std::size_t longest_word(const std::string& text) {
+  std::size_t longest = 0;
+  for (const std::string& word : wrap(text, 1)) longest = std::max(longest, display_width(word));
+  return longest;
+}
+
+Columns columns_for(const std::vector<Cells>& rows, const std::string& title, std::size_t width) {
+  Columns columns;
+  std::size_t word = 0;
+  columns.widths[0] = std::max(display_width(title), kIndent) - kIndent;
+  for (std::size_t c = 1; c < 4; ++c) columns.widths[c] = display_width(kHeaders[c]);
+  for (const Cells& row : rows) {
+    for (std::size_t c = 0; c < 4; ++c)
+      columns.widths[c] = std::max(columns.widths[c], display_width(row[c]));
+    word = std::max(word, longest_word(row[1]));
   }
+  const std::size_t others =
+      kIndent + columns.widths[0] + columns.widths[2] + columns.widths[3] + 3 * kGap;
+  const std::size_t natural = std::min(columns.widths[1], std::max(kWide, word));
+  const std::size_t least = std::min(natural, std::max(kNarrow, word));
+  columns.stacked = others + least > width;
+  if (!columns.stacked) columns.widths[1] = std::min(natural, width - others);
+  return columns;
+}
+
+/// One line of columns; a long `reported` goes on below itself.
+std::string column_text(const Cells& cells, const Columns& columns) {
+  const std::vector<std::string> reported = wrap(cells[1], columns.widths[1]);
   std::string out;
-  for (std::size_t h = 0; h < height; ++h) {
-    std::string line = "  ";
-    for (std::size_t c = 0; c < cells.size(); ++c) {
-      const std::string text = h < parts[c].size() ? parts[c][h] : "";
-      line += pad(text, widths[c]) + (c + 1 < cells.size() ? "  " : "");
+  for (std::size_t h = 0; h < reported.size(); ++h) {
+    std::string line = std::string(kIndent, ' ');
+    for (std::size_t c = 0; c < 4; ++c) {
+      const std::string& text = c == 1 ? reported[h] : h == 0 ? cells[c] : std::string();
+      line += pad(text, columns.widths[c]) + std::string(kGap, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + '\n';
+  }
+  return out;
+}
+
+/// The same without columns, for narrow terminals.
+std::string stacked_text(const Cells& cells, std::size_t width) {
+  std::vector<std::string> parts;
+  for (std::size_t c = 1; c < 4; ++c)
+    if (!cells[c].empty()) parts.push_back(fmt::format("{} {}", kHeaders[c], cells[c]));
+  std::string out = std::string(kIndent, ' ') + cells[0] + '\n';
+  if (!parts.empty())
+    out += indented(fmt::format("{}", fmt::join(parts, "; ")), width, false, false);
+  return out;
+}
+
+/// The group's name over the ids, then the claims, each with its reason below.
+std::string group_text(const std::vector<Line>& group, const std::string& title, Colour colour,
+                       const VerdictOptions& options) {
+  std::vector<Cells> rows;
+  for (const Line& line : group) rows.push_back(cells_of(line));
+  const Columns columns = columns_for(rows, title, options.width);
+  std::string out = paint(title, colour, options.colour);
+  if (!columns.stacked) {
+    Cells headers{std::string(), kHeaders[1], kHeaders[2], kHeaders[3], std::string()};
+    std::string line = column_text(headers, columns);
+    line.erase(0, display_width(title));
+    line.pop_back();
+    out += paint(line, Colour::grey, options.colour);
+  }
+  out += '\n';
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const Verdict& verdict = *group[i].verdict;
+    out += columns.stacked ? stacked_text(rows[i], options.width) : column_text(rows[i], columns);
+    if (!verdict.reason.empty())
+      out += indented(verdict.reason, options.width, true, options.colour);
+    const std::string reach = reach_text(verdict);
+    const std::string because = group[i].claim ? group[i].claim->because : "";
+    if (!reach.empty())
+      out += indented(because.empty() ? reach : reach + ": " + because, options.width, true,
+                      options.colour);
   }
   return out;
 }
@@ -197,38 +245,48 @@ std::string title_of(const claims::ClaimFile& file) {
   return file.title.empty() ? file.suite : file.suite + ", " + file.title;
 }
 
+/// "suite: 3 of 12 claims reproduced, ...", wrapped.
+std::string headline_text(const Judged& judged, const VerdictOptions& options) {
+  const std::string title = title_of(judged.file);
+  std::string out;
+  for (std::string& line :
+       wrap(title + ": " + claims::summarize(judged.verdicts).headline(), options.width)) {
+    if (out.empty() && line.rfind(title, 0) == 0)
+      line = paint(title, Colour::bold, options.colour) + line.substr(title.size());
+    out += line + '\n';
+  }
+  return out;
+}
+
+/// "reproduced (9; 1 by a model)": the headline counts the two apart.
+std::string group_title(Outcome outcome, const std::vector<Line>& group) {
+  const auto models =
+      static_cast<std::size_t>(std::count_if(group.begin(), group.end(), [](const Line& line) {
+        return line.verdict->reach == claims::Reach::model;
+      }));
+  if (models == 0) return fmt::format("{} ({})", claims::name_of(outcome), group.size());
+  return fmt::format("{} ({}; {} by a model)", claims::name_of(outcome), group.size() - models,
+                     models);
+}
+
 std::string suite_text(const Judged& judged, const VerdictOptions& options) {
   const std::vector<Line> lines = lines_of(judged);
-  std::string out = paint(title_of(judged.file), Colour::bold, options.colour) + ": " +
-                    claims::summarize(judged.verdicts).headline() + '\n';
-  std::vector<Cells> all;
-  for (const Line& line : lines) {
-    const bool measured =
-        line.verdict->outcome != Outcome::not_run && line.verdict->outcome != Outcome::out_of_reach;
-    if (measured || options.every) all.push_back(cells_of(line));
-  }
-  const Widths widths = widths_for(all, options.width);
-  if (!all.empty()) {
-    Cells headers;
-    std::copy(kHeaders.begin(), kHeaders.end(), headers.begin());
-    out += '\n' + paint(row_text(headers, widths), Colour::grey, options.colour);
-  }
+  std::string out = headline_text(judged, options);
   for (const Outcome outcome : kOrder) {
     std::vector<Line> group;
     for (const Line& line : lines) {
       if (line.verdict->outcome == outcome) group.push_back(line);
     }
     if (group.empty()) continue;
-    out += '\n' +
-           paint(fmt::format("{} ({})", claims::name_of(outcome), group.size()), colour_of(outcome),
-                 options.colour) +
-           '\n';
+    const std::string title = group_title(outcome, group);
     const bool unmeasured = outcome == Outcome::not_run || outcome == Outcome::out_of_reach;
+    out += '\n';
     if (unmeasured && !options.every) {
+      out += paint(title, colour_of(outcome), options.colour) + '\n';
       out += gathered(group, options.width);
-      continue;
+    } else {
+      out += group_text(group, title, colour_of(outcome), options);
     }
-    for (const Line& line : group) out += row_text(cells_of(line), widths);
   }
   return out;
 }

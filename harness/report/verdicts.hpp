@@ -21,8 +21,10 @@ struct VerdictOptions {
   bool every = false;
 };
 
-/// For a terminal: per suite the headline, then the claims grouped by outcome with id, reported,
-/// expected, measured and reason, wrapped to the width. No claims give a sentence that says so.
+/// For a terminal: per file the headline, then the claims grouped by outcome, what asks for a look
+/// first. Each has a line with id, reported, expected and measured, and below it the reason over
+/// the whole width. Nothing is cut; where the columns have no room they become a sentence. No
+/// claims give a sentence that says so.
 std::string verdict_text(const std::vector<Judged>& suites, const VerdictOptions& options = {});
 
 /// Markdown and LaTeX: one table per suite; CSV and JSON: one row per claim with every field and
