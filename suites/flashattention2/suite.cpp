@@ -5,6 +5,7 @@
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_cuda.hpp"
 #include "baselines/flashattention2/standard.hpp"
+#include "impls/core/parallel.hpp"
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "impls/flashattention2/reference.hpp"
@@ -34,9 +35,12 @@ class Flash {
   ForwardWorkspace workspace_;
 };
 
+/// FlashAttention-1's order, likewise.
+template <int Threads>
 class Fa1Order {
  public:
-  explicit Fa1Order(const ForwardParams& params) : params_(params), workspace_(params) {}
+  explicit Fa1Order(const ForwardParams& params)
+      : params_(params), workspace_(params, {.threads = Threads}) {}
   void operator()() { baselines::fa1_forward(params_, workspace_); }
   std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
@@ -45,10 +49,14 @@ class Fa1Order {
   baselines::Fa1Workspace workspace_;
 };
 
+/// One thread is the other side of a comparison with several. With one in all the two sides are the
+/// same, and a claim about threads that read them would be contradicted by nothing.
+template <Unsupported Otherwise>
 std::optional<std::string> one_thread_unsupported(const ForwardParams& params) {
+  if (core::thread_count() == 1) return "the run has one thread in all";
   if (params.heads_q() * params.batch() > 1)
     return "one thread is compared with all at one head only";
-  return optimized_unsupported(params);
+  return Otherwise(params);
 }
 
 template <class Forward>
@@ -117,12 +125,16 @@ model::Suite make() {
             .most_flops = kNaive})
       .add(Tier::optimized, "flash", cpu<Flash<0>>(optimized_unsupported),
            {.about = "FlashAttention-2: tiles, online softmax, parallel over rows"})
-      .add(Tier::optimized, "flash-one-thread", cpu<Flash<1>>(one_thread_unsupported),
+      .add(Tier::optimized, "flash-one-thread",
+           cpu<Flash<1>>(one_thread_unsupported<optimized_unsupported>),
            {.about = "the same on one thread", .threads = 1})
       .add(
-          Tier::naive, "fa1-order", cpu<Fa1Order>(fa1_unsupported),
+          Tier::naive, "fa1-order", cpu<Fa1Order<0>>(fa1_unsupported),
           {.about =
                "FlashAttention-1's loop order on the same micro-kernels, parallel over heads only"})
+      .add(Tier::naive, "fa1-order-one-thread",
+           cpu<Fa1Order<1>>(one_thread_unsupported<fa1_unsupported>),
+           {.about = "FlashAttention-1's loop order on one thread", .threads = 1})
       .add(Tier::peer, "standard", cpu<StandardForward>(standard_unsupported),
            {.about = "oneDNN products around a vectorised softmax, scores stored N x N"})
       .add(Tier::peer, "chunked", cpu<ChunkedForward>(chunked_unsupported),
