@@ -162,7 +162,15 @@ TEST_CASE("not-run names what is missing") {
   const Records records = twice();
   CHECK(verdict_of(Records(), ratio("expect = [1, 2]")).reason == "no runs");
   CHECK(verdict_of(records, ratio("where = { n = 64 }\nexpect = [1, 2]")).reason ==
-        "no case with n=64, naive, fast");
+        "no case with n=64");
+  CHECK(verdict_of(records, ratio("where = { n = { min = 64 }, dtype = \"f32\" }\nexpect = [1, 2]"))
+            .reason == "no case with n >= 64");
+  CHECK(verdict_of(records, ratio("where = { n = 1, dtype = \"bf16\" }\nexpect = [1, 2]")).reason ==
+        "no case with dtype=bf16");
+  Records apart = twice();
+  apart.steady(Records::point(2, true, "bf16"), "fast", 1);
+  CHECK(verdict_of(apart, ratio("where = { n = 1, dtype = \"bf16\" }\nexpect = [1, 2]")).reason ==
+        "no case with dtype=bf16, n=1, naive, fast");
   const std::string gpu =
       "form = \"ratio\"\nexperiment = \"sum\"\nmetric = \"time\"\n"
       "of = { implementation = \"naive\" }\nto = { implementation = \"gpu\" }\n"

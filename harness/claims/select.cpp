@@ -1,6 +1,7 @@
 #include "harness/claims/select.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
@@ -63,6 +64,20 @@ std::string unreached_text(const std::string& reason) {
   if (reason == "budget") return "dropped by the budget";
   if (reason == "interrupted") return kNotReached;
   return reason.empty() ? "dropped" : "dropped: " + reason;
+}
+
+/// "seqlen=4096|8192", "heads >= 16"
+std::string constraint_text(const Constraint& constraint) {
+  const std::string& axis = constraint.axis.text;
+  if (!constraint.range) {
+    std::vector<std::string> values;
+    for (const Value& value : constraint.values) values.push_back(value.text());
+    return fmt::format("{}={}", axis, fmt::join(values, "|"));
+  }
+  const Range& range = *constraint.range;
+  if (std::isinf(range.high)) return fmt::format("{} >= {}", axis, range.low);
+  if (std::isinf(range.low)) return fmt::format("{} <= {}", axis, range.high);
+  return fmt::format("{} from {} to {}", axis, range.low, range.high);
 }
 
 /// Axes of `where` with listed values; a combination of these must have been measured.
@@ -274,15 +289,25 @@ class Selector {
     });
     if (!any) return fmt::format("no records of experiment '{}'", check_.experiment.text);
     std::vector<std::string> wanted;
-    for (const Constraint& constraint : check_.where) {
-      std::vector<std::string> values;
-      for (const Value& value : constraint.values) values.push_back(value.text());
-      if (constraint.range)
-        values.push_back(fmt::format("{} to {}", constraint.range->low, constraint.range->high));
-      wanted.push_back(fmt::format("{}={}", constraint.axis.text, fmt::join(values, "|")));
+    for (const Constraint& constraint : check_.where)
+      if (!any_point(runs, [&](const Point& point) { return admitted(point, {constraint}); }))
+        wanted.push_back(constraint_text(constraint));
+    if (wanted.empty()) {  // each alone is there, together they are not
+      for (const Constraint& constraint : check_.where)
+        wanted.push_back(constraint_text(constraint));
+      for (const Side& side : sides_) wanted.push_back(side_text(side));
     }
-    for (const Side& side : sides_) wanted.push_back(side_text(side));
     return fmt::format("no case with {}", fmt::join(wanted, ", "));
+  }
+
+  template <class Wanted>
+  bool any_point(const std::vector<const Run*>& runs, Wanted wanted) const {
+    return std::any_of(runs.begin(), runs.end(), [&](const Run* run) {
+      const auto points = run->experiments.find(check_.experiment.text);
+      return points != run->experiments.end() &&
+             std::any_of(points->second.begin(), points->second.end(),
+                         [&](const auto& point) { return wanted(point.first); });
+    });
   }
 
   const Check& check_;

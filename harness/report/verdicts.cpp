@@ -117,9 +117,8 @@ Cells cells_of(const Line& line) {
 
 constexpr std::size_t kIndent = 2;
 constexpr std::size_t kGap = 2;
-constexpr std::size_t kReason = 4;   // indent of what stands below a claim
-constexpr std::size_t kNarrow = 16;  // of `reported` at least, if it has so many
-constexpr std::size_t kWide = 36;    // at most
+constexpr std::size_t kReason = 4;         // indent of what stands below a claim
+constexpr std::size_t kMostReported = 28;  // what is longer stands below
 
 std::string indented(const std::string& text, std::size_t width, bool dim, bool colour) {
   std::string out;
@@ -128,52 +127,42 @@ std::string indented(const std::string& text, std::size_t width, bool dim, bool 
   return out;
 }
 
-/// The four columns of one group: as wide as what stands in them, `reported` wrapped between words
-/// where that is too much. Nothing is cut. `stacked`: there is no room for columns at all.
+/// The four columns of one group, as wide as what stands in them; nothing is cut. `stacked`: there
+/// is no room for columns at all.
 struct Columns {
   std::array<std::size_t, 4> widths{};
   bool stacked = false;
+  bool holds(const std::string& reported) const { return display_width(reported) <= widths[1]; }
 };
-
-std::size_t longest_word(const std::string& text) {
-  std::size_t longest = 0;
-  for (const std::string& word : wrap(text, 1)) longest = std::max(longest, display_width(word));
-  return longest;
-}
 
 Columns columns_for(const std::vector<Cells>& rows, const std::string& title, std::size_t width) {
   Columns columns;
-  std::size_t word = 0;
   columns.widths[0] = std::max(display_width(title), kIndent) - kIndent;
   for (std::size_t c = 1; c < 4; ++c) columns.widths[c] = display_width(kHeaders[c]);
-  for (const Cells& row : rows) {
-    for (std::size_t c = 0; c < 4; ++c)
+  for (const Cells& row : rows)
+    for (const std::size_t c : {0, 2, 3})
       columns.widths[c] = std::max(columns.widths[c], display_width(row[c]));
-    word = std::max(word, longest_word(row[1]));
-  }
   const std::size_t others =
       kIndent + columns.widths[0] + columns.widths[2] + columns.widths[3] + 3 * kGap;
-  const std::size_t natural = std::min(columns.widths[1], std::max(kWide, word));
-  const std::size_t least = std::min(natural, std::max(kNarrow, word));
-  columns.stacked = others + least > width;
-  if (!columns.stacked) columns.widths[1] = std::min(natural, width - others);
+  columns.stacked = others + columns.widths[1] > width;
+  if (columns.stacked) return columns;
+  const std::size_t most = std::min(width - others, kMostReported);
+  for (const Cells& row : rows)
+    if (display_width(row[1]) <= most)
+      columns.widths[1] = std::max(columns.widths[1], display_width(row[1]));
   return columns;
 }
 
-/// One line of columns; a long `reported` goes on below itself.
-std::string column_text(const Cells& cells, const Columns& columns) {
-  const std::vector<std::string> reported = wrap(cells[1], columns.widths[1]);
-  std::string out;
-  for (std::size_t h = 0; h < reported.size(); ++h) {
-    std::string line = std::string(kIndent, ' ');
-    for (std::size_t c = 0; c < 4; ++c) {
-      const std::string& text = c == 1 ? reported[h] : h == 0 ? cells[c] : std::string();
-      line += pad(text, columns.widths[c]) + std::string(kGap, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out += line + '\n';
-  }
-  return out;
+/// One line; what was reported stands below where it is a sentence.
+std::string column_text(const Cells& cells, const Columns& columns, const VerdictOptions& options) {
+  const bool fits = columns.holds(cells[1]);
+  std::string line(kIndent, ' ');
+  for (std::size_t c = 0; c < 4; ++c)
+    line += pad(c == 1 && !fits ? "" : cells[c], columns.widths[c]) + std::string(kGap, ' ');
+  line.erase(line.find_last_not_of(' ') + 1);
+  line += '\n';
+  if (!fits) line += indented("reported: " + cells[1], options.width, true, options.colour);
+  return line;
 }
 
 /// The same without columns, for narrow terminals.
@@ -196,7 +185,7 @@ std::string group_text(const std::vector<Line>& group, const std::string& title,
   std::string out = paint(title, colour, options.colour);
   if (!columns.stacked) {
     Cells headers{std::string(), kHeaders[1], kHeaders[2], kHeaders[3], std::string()};
-    std::string line = column_text(headers, columns);
+    std::string line = column_text(headers, columns, options);
     line.erase(0, display_width(title));
     line.pop_back();
     out += paint(line, Colour::grey, options.colour);
@@ -204,7 +193,8 @@ std::string group_text(const std::vector<Line>& group, const std::string& title,
   out += '\n';
   for (std::size_t i = 0; i < group.size(); ++i) {
     const Verdict& verdict = *group[i].verdict;
-    out += columns.stacked ? stacked_text(rows[i], options.width) : column_text(rows[i], columns);
+    out += columns.stacked ? stacked_text(rows[i], options.width)
+                           : column_text(rows[i], columns, options);
     if (!verdict.reason.empty())
       out += indented(verdict.reason, options.width, true, options.colour);
     const std::string reach = reach_text(verdict);

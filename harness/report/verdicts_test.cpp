@@ -103,19 +103,20 @@ TEST_CASE("long text is wrapped to the width, and no word is broken", "[report]"
     CHECK_THAT(text, Contains("follow"));
     std::istringstream out(text);
     for (std::string word; out >> word;)
-      if (word != "reported" && word != "expected" && word != "measured" && word.back() != ';')
+      if (word.rfind("reported", 0) != 0 && word != "expected" && word != "measured" &&
+          word.back() != ';')
         CHECK(words.count(word) == 1);
   }
   // Without room for columns they become a sentence.
-  CHECK_THAT(verdict_text(judged(), {false, 80}),
+  CHECK_THAT(verdict_text(judged(), {false, 64}),
              Contains("contradicted (1)\n  fa2-causal-block-skip (required)\n"
-                      "    reported 1.7 to 1.8 x; expected 1.6 to 2; measured 1.450x [1.400, "
-                      "1.500]\n"));
-  // With some, what was reported goes on below itself.
-  CHECK_THAT(
-      verdict_text(suites, {false, 100}),
-      Contains("(required)  significant speed-up when batch  1.6 to 2  1.450x [1.400, 1.500]\n" +
-               std::string(36, ' ') + "size times heads is small\n"));
+                      "    reported 1.7 to 1.8 x; expected 1.6 to 2; measured 1.450x\n"));
+  // What was reported in a sentence stands below the line.
+  CHECK_THAT(verdict_text(suites, {false, 100}),
+             Contains("contradicted (1)                    reported  expected  measured\n"
+                      "  fa2-causal-block-skip (required)            1.6 to 2  1.450x [1.400, "
+                      "1.500]\n"
+                      "    reported: significant speed-up when batch size times heads is small\n"));
 }
 
 TEST_CASE("what asks for a look comes first; other questions than the paper's say why",
