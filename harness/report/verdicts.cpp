@@ -327,6 +327,7 @@ Json row_of(const Judged& judged, const Line& line) {
   row["unit"] = verdict.unit;
   row["reason"] = verdict.reason;
   row["cells"] = verdict.cells;
+  row["cells_judged"] = verdict.cells_judged;
   row["cells_reproduced"] = verdict.cells_reproduced;
   row["case_ids"] = Json::array();
   for (const claims::Evidence& evidence : verdict.evidence)

@@ -43,6 +43,7 @@ std::vector<Judged> judged() {
   contradicted.unit = "x";
   contradicted.required = true;
   contradicted.cells = 4;
+  contradicted.cells_judged = 4;
   contradicted.cells_reproduced = 1;
   contradicted.evidence.push_back({"run", "0123456789abcdef", "key", {0}});
   auto slope = verdict("fa2-memory-linear", Outcome::reproduced);
@@ -165,6 +166,7 @@ TEST_CASE("the verdict table in the other formats", "[report]") {
   REQUIRE(rows.size() == 5);
   CHECK(rows[0]["verdict"] == std::string(claims::name_of(Outcome::contradicted)));
   CHECK(rows[0]["case_ids"][0] == "0123456789abcdef");
+  CHECK(rows[0]["cells_judged"] == 4);
   CHECK(rows[1]["direction_high"] == "inf");
   CHECK(rows[1]["says"].is_null());  // a verdict whose claim the file does not hold
   CHECK(rows[2]["measured"].is_null());
