@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -174,6 +175,11 @@ FigureFiles write_figures(const record::RecordSet& records, const fs::path& fold
     }
   }
   if (pages.empty()) {
+    const bool any = std::any_of(runs.begin(), runs.end(), [](const RunView& run) {
+      return !run.timed.empty() || !run.studies.empty();
+    });
+    if (!any && records.cases.size() + records.studies.size() > 0)
+      throw NothingToShow(kAllFiltered);
     throw NothingToShow(result.messages.empty()
                             ? "no experiment with records declares a figure"
                             : fmt::format("nothing to draw: {}", fmt::join(result.messages, "; ")));

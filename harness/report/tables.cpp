@@ -91,8 +91,7 @@ std::string typeset(const record::RecordSet& records, const TableOptions& option
   if (!any) {
     const bool timed_there = kinds.timed && !records.cases.empty();
     const bool studies_there = kinds.studies && !records.studies.empty();
-    if (timed_there || studies_there)
-      throw NothingToShow("no record passes the filter; without filter there are some");
+    if (timed_there || studies_there) throw NothingToShow(kAllFiltered);
     throw NothingToShow(fmt::format("the records hold no {}", kinds.timed && kinds.studies
                                                                   ? "case and no study"
                                                               : kinds.timed ? "timed case"

@@ -16,6 +16,9 @@ class NothingToShow : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+inline constexpr const char* kAllFiltered =
+    "no record passes the filter; without filter there are some";
+
 /// wide: rows are points and columns implementations, one table per quantity. long_: one row per
 /// case with everything. CSV and JSON are always long, with every field.
 enum class Layout { wide, long_ };

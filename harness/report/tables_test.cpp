@@ -191,6 +191,28 @@ TEST_CASE("filters select, and nothing left is an error with a reason", "[report
   CHECK_THROWS_WITH(tables(RecordSet{}), Contains("no case and no study"));
 }
 
+TEST_CASE("a filter that names what no record has is refused", "[report]") {
+  const RecordSet records = small();
+  const auto refused = [&](const Filter& filter) {
+    try {
+      view(records, filter);
+    } catch (const std::invalid_argument& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(refused({.suites = {"atention"}}), Contains("did you mean 'attention'"));
+  CHECK_THAT(refused({.experiments = {"forward", "backward"}}),
+             Contains("no experiment 'backward'"));
+  CHECK_THAT(refused({.where = {{"seqln", {1024}}}}), Contains("did you mean 'seqlen'"));
+  CHECK_THAT(refused({.where = {{"seqlen", {1024, 1025}}}}),
+             Contains("no value '1025'") && Contains("it has 1024, 2048"));
+  CHECK_THAT(refused({.runs = {"20260704T101500-ab13"}}),
+             Contains("did you mean '20260704T101500-ab12'"));
+  CHECK(refused({.suites = {"attention"}, .where = {{"dtype", {"f32"}}}}).empty());
+  CHECK(view(RecordSet{}, {.suites = {"anything"}}).empty());
+}
+
 TEST_CASE("records without their run record still make a table", "[report]") {
   RecordSet records = small();
   records.runs.clear();

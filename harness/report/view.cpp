@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <regex>
+#include <set>
 #include <stdexcept>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "harness/report/view_parts.hpp"
 
@@ -56,6 +58,58 @@ class Sieve {
   std::optional<std::regex> only_;
   std::optional<std::regex> skip_;
 };
+
+/// What the records can be asked for, from the cases and studies themselves.
+struct Known {
+  std::set<std::string> runs;
+  std::set<std::string> suites;
+  std::set<std::string> experiments;
+  std::map<std::string, std::set<model::Value>> axes;
+
+  explicit Known(const record::RecordSet& records) {
+    for (const auto& run : records.runs) runs.insert(run.run_id);
+    for (const auto& record : records.cases) add(record);
+    for (const auto& record : records.studies) add(record);
+  }
+  template <class Record>
+  void add(const Record& record) {
+    runs.insert(record.run_id);
+    suites.insert(record.suite);
+    experiments.insert(record.experiment);
+    for (const auto& [axis, value] : record.point.axes()) axes[axis].insert(value);
+  }
+};
+
+void require_known(const char* what, const std::vector<std::string>& asked,
+                   const std::set<std::string>& known) {
+  for (const std::string& name : asked) {
+    if (known.contains(name)) continue;
+    throw std::invalid_argument(fmt::format("no {} '{}' in these records{}", what, name,
+                                            model::suggestion(name, {known.begin(), known.end()})));
+  }
+}
+
+/// A misspelt word would pass nothing, or everything else, and look like a result.
+void require_known(const Filter& filter, const Known& known) {
+  if (known.suites.empty()) return;  // nothing to hold the words against
+  require_known("run", filter.runs, known.runs);
+  require_known("suite", filter.suites, known.suites);
+  require_known("experiment", filter.experiments, known.experiments);
+  std::set<std::string> names;
+  for (const auto& [axis, values] : known.axes) names.insert(axis);
+  for (const auto& [axis, admitted] : filter.where) {
+    require_known("axis", {axis}, names);
+    const std::set<model::Value>& present = known.axes.at(axis);
+    for (const model::Value& value : admitted) {
+      if (present.contains(value)) continue;
+      std::vector<std::string> texts;
+      for (const model::Value& one : present) texts.push_back(one.text());
+      throw std::invalid_argument(
+          fmt::format("axis '{}' has no value '{}' in these records; it has {}", axis, value.text(),
+                      fmt::join(texts, ", ")));
+    }
+  }
+}
 
 /// Records of one experiment: point -> implementation -> records, in order of appearance.
 template <class Record>
@@ -160,6 +214,7 @@ RunView view_of(const record::RecordSet& records, const std::string& run_id, con
 }  // namespace
 
 std::vector<RunView> view(const record::RecordSet& records, const Filter& filter) {
+  require_known(filter, Known(records));
   const Sieve sieve(filter);
   std::vector<RunView> views;
   for (const std::string& id : run_ids(records, sieve))

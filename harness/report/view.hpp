@@ -160,7 +160,8 @@ struct RunView {
 };
 
 /// One view per run, in the order of the records. The views point into `records`, which must
-/// outlive them. Throws std::invalid_argument for a filter that is no regular expression.
+/// outlive them. Throws std::invalid_argument for a filter that is no regular expression, or that
+/// names a run, suite, experiment, axis or value that no record has.
 std::vector<RunView> view(const record::RecordSet& records, const Filter& filter = {});
 
 /// "AMD EPYC 9755, 2 threads": as much as the run record knows; never empty.

@@ -301,6 +301,36 @@ TEST_CASE("tables and figures come from record files alone") {
   CHECK(picture);
 }
 
+TEST_CASE("filters of reports know the names in the records") {
+  const Folder folder;
+  make_records(folder);
+  const std::pair<std::vector<std::string>, const char*> wrong[] = {
+      {{"table", "--where", "lenght=64"},
+       "no axis 'lenght' in these records; did you mean 'length'"},
+      {{"table", "--where", "length=65"}, "no value '65' in these records; it has 64"},
+      {{"table", "--suite", "tow"}, "no suite 'tow' in these records; did you mean 'toy'"},
+      {{"table", "--experiment", "scael"},
+       "no experiment 'scael' in these records; did you mean 'scale'"},
+      {{"plot", "--experiment", "scael"},
+       "no experiment 'scael' in these records; did you mean 'scale'"},
+      {{"plot", "--where", "lenght=64"},
+       "no axis 'lenght' in these records; did you mean 'length'"},
+      {{"plot", "--only", "nothing-like-this"}, "no record passes the filter"},
+      {{"plot", "--only", "("}, "not a regular expression"},
+  };
+  for (auto [words, expected] : wrong) {
+    words.insert(words.begin() + 1, "r.jsonl");
+    const Ended ended = toy(folder, words);
+    INFO(words.front() << " " << words.back() << ": " << ended.errors);
+    CHECK(ended.status == 3);
+    CHECK(lines(ended.errors) == 1);
+    CHECK_THAT(ended.errors, Contains(expected));
+    CHECK(ended.output.empty());
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "ashlar-figures"));
+  CHECK(toy(folder, {"table", "r.jsonl", "--where", "length=64", "--suite", "toy"}).status == 0);
+}
+
 TEST_CASE("gbench runs the same cases, verified, under Google Benchmark's flags") {
   const Folder folder;
   const Ended ended =
