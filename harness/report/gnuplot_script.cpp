@@ -6,24 +6,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "harness/report/text.hpp"
+#include "harness/report/sheet.hpp"
+#include "harness/report/text_width.hpp"
 
 namespace ashlar::report {
 
 namespace {
-
-// Lengths in pixels of the SVG; the PNG has twice as many.
-constexpr double kPanelHeight = 210;
-constexpr double kTop = 62;
-constexpr double kYTitle = 50;    // left of the widest tick label: title of the y axis, and air
-constexpr double kAxis = 56;      // below the last panel: tick labels and the title of the x axis
-constexpr double kRowGap = 34;    // the title of a panel
-constexpr double kTicksGap = 20;  // tick labels between rows
-constexpr double kGap = 30;       // between panels with common labels
-constexpr double kLetter = 6.6;   // mean width of a letter
-constexpr double kSmallLetter = 5.9;
-constexpr double kTitleLetter = 9.2;
-constexpr double kLine = 17;
 
 /// A string in gnuplot's single quotes, where nothing but the quote itself is special.
 std::string quoted(const std::string& text) {
@@ -36,111 +24,6 @@ std::string quoted(const std::string& text) {
 }
 
 std::string coordinate(double value) { return fmt::format("{:.10g}", value); }
-
-/// Where everything stands on the page.
-class Sheet {
- public:
-  explicit Sheet(const Page& page) : page_(page) {
-    for (const Panel& panel : page.panels) {
-      rows_ = std::max(rows_, panel.row + 1);
-      columns_ = std::max(columns_, panel.column + 1);
-      for (const Series& series : panel.series) add_name(series.name);
-      for (const Guide& guide : panel.guides) add_name(guide.name);
-    }
-    left_ = kYTitle + kLetter * widest_y_label();
-    panel_width_ = columns_ == 1 ? 420 : columns_ == 2 ? 300 : 240;
-    panel_height_ = rows_ == 1 && columns_ == 1 ? 280 : kPanelHeight;
-    gap_ = page.shared_y ? kGap : kGap + kLetter * widest_y_label();
-    // Rows above the last need tick labels only where nothing stands below them.
-    const bool holes = rows_ * columns_ != page.panels.size();
-    row_gap_ = kRowGap + (holes ? kTicksGap : 0);
-    legend_width_ = 62 + kLetter * static_cast<double>(longest_);
-    const double panels = static_cast<double>(columns_) * (panel_width_ + gap_) - gap_ + left_ + 18;
-    width_ = std::max({panels + legend_width_,
-                       28 + kSmallLetter * static_cast<double>(display_width(page.subtitle)),
-                       28 + kTitleLetter * static_cast<double>(display_width(page.title))});
-    legend_left_ = panels;
-    notes_ = wrapped_notes();
-    height_ = kTop + first_title() + static_cast<double>(rows_) * (panel_height_ + row_gap_) -
-              row_gap_ + kAxis + kLine * static_cast<double>(notes_.size()) +
-              (notes_.empty() ? 0 : 6);
-    // A long legend beside few panels makes the page higher, not the legend shorter.
-    height_ = std::max(height_, kTop + kLine * static_cast<double>(names_.size() + 2));
-  }
-
-  double width() const { return std::ceil(width_); }
-  double height() const { return std::ceil(height_); }
-  double left(const Panel& panel) const {
-    return left_ + static_cast<double>(panel.column) * (panel_width_ + gap_);
-  }
-  double right(const Panel& panel) const { return left(panel) + panel_width_; }
-  double top(const Panel& panel) const {
-    return kTop + first_title() + static_cast<double>(panel.row) * (panel_height_ + row_gap_);
-  }
-  double bottom(const Panel& panel) const { return top(panel) + panel_height_; }
-  double panel_width() const { return panel_width_; }
-  double middle() const {
-    const double rows = static_cast<double>(rows_);
-    return kTop + first_title() + (rows * (panel_height_ + row_gap_) - row_gap_) / 2;
-  }
-  double legend_left() const { return legend_left_; }
-  double legend_top() const { return kTop + first_title() + 8; }
-  double notes_top() const { return height_ - kLine * static_cast<double>(notes_.size()) - 2; }
-  const std::vector<std::string>& notes() const { return notes_; }
-
-  /// No panel stands below.
-  bool lowest(const Panel& panel) const {
-    return std::none_of(page_.panels.begin(), page_.panels.end(), [&](const Panel& other) {
-      return other.column == panel.column && other.row > panel.row;
-    });
-  }
-  double x(double pixels) const { return pixels / width(); }
-  double y(double pixels_from_top) const { return 1 - pixels_from_top / height(); }
-
- private:
-  void add_name(const std::string& name) {
-    names_.push_back(name);
-    std::sort(names_.begin(), names_.end());
-    names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
-    longest_ = std::max(longest_, display_width(name));
-  }
-  double widest_y_label() const {
-    std::size_t widest = 2;
-    for (const Panel& panel : page_.panels) {
-      for (const Tick& tick : panel.y.ticks) widest = std::max(widest, display_width(tick.label));
-    }
-    return static_cast<double>(widest);
-  }
-  double first_title() const {
-    const bool titles = std::any_of(page_.panels.begin(), page_.panels.end(),
-                                    [](const Panel& panel) { return !panel.title.empty(); });
-    return titles ? 18 : 0;
-  }
-  std::vector<std::string> wrapped_notes() const {
-    std::vector<std::string> lines;
-    const auto letters = static_cast<std::size_t>((width_ - 28) / kSmallLetter);
-    for (const std::string& note : page_.notes) {
-      for (std::string& line : wrap(note, letters)) lines.push_back(std::move(line));
-    }
-    return lines;
-  }
-
-  const Page& page_;
-  std::size_t rows_ = 1;
-  std::size_t columns_ = 1;
-  std::size_t longest_ = 4;
-  std::vector<std::string> names_;
-  std::vector<std::string> notes_;
-  double panel_width_ = 0;
-  double panel_height_ = 0;
-  double gap_ = 0;
-  double row_gap_ = 0;
-  double left_ = 0;
-  double legend_width_ = 0;
-  double legend_left_ = 0;
-  double width_ = 0;
-  double height_ = 0;
-};
 
 /// Lines drawn later are thinner and their points smaller, so that those below are not lost where
 /// two coincide.
@@ -183,16 +66,19 @@ std::string header(const Page& page, const Sheet& sheet) {
       "set encoding utf8\n"
       "if (!exists('format')) format = 'svg'\n"
       "if (format eq 'png') {{\n"
-      "  set terminal pngcairo noenhanced size {:.0f},{:.0f} font 'DejaVu Sans,10' fontscale 2 "
-      "linewidth 2 pointscale 2 background rgb 'white'\n"
+      "  set terminal pngcairo noenhanced size {:.0f},{:.0f} font 'DejaVu Sans,{}' fontscale 2 "
+      "linewidth 2 pointscale 2.5 background rgb 'white'\n"
       "  set output {}\n"
+      "  title_font = 'DejaVu Sans:Bold,{}'\n"
       "}} else {{\n"
-      "  set terminal svg noenhanced size {:.0f},{:.0f} dynamic font 'DejaVu Sans,12' "
-      "background rgb 'white'\n"
+      "  set terminal svg noenhanced size {:.0f},{:.0f} dynamic font 'DejaVu Sans,{}' "
+      "fontscale {:.4f} background rgb 'white'\n"
       "  set output {}\n"
+      "  title_font = ',{}'  # SVG would take ':Bold' for a part of the font's name\n"
       "}}\n",
       quoted(page.title), page.file, page.file, page.file, page.file, 2 * width, 2 * height,
-      quoted(page.file + ".png"), width, height, quoted(page.file + ".svg"));
+      kPoints, quoted(page.file + ".png"), kTitlePoints, width, height, kPoints, kPixelsPerPoint,
+      quoted(page.file + ".svg"), kTitlePoints);
 }
 
 std::string data(const Page& page) {
@@ -253,7 +139,7 @@ std::string x_ticks(const PlotAxis& axis, double pixels, bool labels) {
   for (const Tick& tick : axis.ticks) {
     const double share = axis.log ? std::log(tick.at / axis.low) / std::log(axis.high / axis.low)
                                   : (tick.at - axis.low) / (axis.high - axis.low);
-    const double half = 0.5 * kLetter * static_cast<double>(display_width(tick.label)) + 3;
+    const double half = 0.5 * text_width(tick.label, kText) + 3;
     const bool fits = share * pixels - half >= free_from;
     if (fits) free_from = share * pixels + half;
     ticks.push_back(
@@ -327,17 +213,17 @@ std::string margins(const Panel& panel, const Sheet& sheet) {
 
 /// Titles, legend and notes belong to the page: they are set for the first panel only.
 std::string page_texts(const Page& page, const Sheet& sheet) {
-  std::string out = label(page.title, sheet.x(14), sheet.y(20), "left font 'DejaVu Sans:Bold,13'");
-  out += label(page.subtitle, sheet.x(14), sheet.y(41), "left font ',9' tc rgb '#606060'");
+  const std::string small = fmt::format("left font ',{}' tc rgb '#606060'", kSmallPoints);
+  std::string out = label(page.title, sheet.x(14), sheet.y(20), "left font title_font");
+  out += label(page.subtitle, sheet.x(14), sheet.y(41), small);
   double top = sheet.notes_top();
   for (const std::string& note : sheet.notes()) {
-    out += label(note, sheet.x(14), sheet.y(top), "left font ',9' tc rgb '#606060'");
+    out += label(note, sheet.x(14), sheet.y(top), small);
     top += kLine;
   }
-  // One title for all panels, at a place that does not depend on the width of the tick labels.
-  if (!page.panels.empty())
-    out += label(page.panels.front().y.title, sheet.x(16), sheet.y(sheet.middle()),
-                 "center rotate by 90");
+  // At a place that does not depend on the width of the tick labels.
+  for (const YTitle& title : sheet.y_titles())
+    out += label(title.text, sheet.x(16), sheet.y(title.middle), "center rotate by 90");
   return out + legend(page, sheet);
 }
 
