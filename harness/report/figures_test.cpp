@@ -245,7 +245,7 @@ TEST_CASE("a script quotes what it is given", "[report]") {
   const std::string script = gnuplot_script(page);
   CHECK_THAT(script, Contains("'it''s \"quoted\" \\ and broken'"));
   CHECK_THAT(script, Contains("set output 'attention-forward-time.png'"));
-  CHECK_THAT(script, Contains("$series_0_0 << END") && Contains("with yerrorbars"));
+  CHECK_THAT(script, Contains("$series_0_0 << END") && Contains("with vectors heads"));
 }
 
 TEST_CASE("figures without gnuplot name the package and keep the script", "[report]") {

@@ -171,7 +171,16 @@ std::string axes(const Page& page, const Panel& panel, const Sheet& sheet) {
   return out;
 }
 
-std::string plot(const Page& page, std::size_t p) {
+/// As arrows with flat heads: 'with yerrorbars' wipes a disc around each point, and with it the
+/// points and lines of others.
+std::string error_bars(const std::string& name, const std::string& colour, const Sheet& sheet) {
+  return fmt::format(
+      "{} using 1:($4>$3?$3:NaN):(0):($4-$3) with vectors heads size screen {:.5f},90 fixed "
+      "lc rgb '{}' lw 1.0",
+      name, sheet.x(2.5), colour);
+}
+
+std::string plot(const Page& page, const Sheet& sheet, std::size_t p) {
   const Panel& panel = page.panels[p];
   std::vector<std::string> parts;
   for (std::size_t g = 0; g < panel.guides.size(); ++g) {
@@ -190,8 +199,7 @@ std::string plot(const Page& page, std::size_t p) {
       parts.push_back(fmt::format("{} using 1:2 with {} {}", name, dot ? "points" : "lines",
                                   dot ? point_style(series.style) : line_style(series.style)));
     } else {
-      parts.push_back(fmt::format("{} using 1:2:3:4 with yerrorbars lc rgb '{}' lw 1.0 ps 0", name,
-                                  series.style.colour));
+      parts.push_back(error_bars(name, series.style.colour, sheet));
       if (panel.connected) {
         parts.push_back(fmt::format("{} using 1:2 with lines {}", name,
                                     line_style(series.style, thickness(s))));
@@ -236,14 +244,14 @@ std::string gnuplot_script(const Page& page) {
   out +=
       "set border 3 lc rgb '#404040'\nset tics nomirror out scale 0.5 textcolor rgb 'black'\n"
       "set grid x y back lt 1 lc rgb '#E6E6E6' lw 0.8\nunset key\n"
-      "set errorbars small\nset pointintervalbox 0\nset multiplot\n";
+      "set multiplot\n";
   out += page_texts(page, sheet);
   for (std::size_t p = 0; p < page.panels.size(); ++p) {
     const Panel& panel = page.panels[p];
     out += fmt::format("\n# panel {}: {}\n", p, quoted(panel.title));
     out += margins(panel, sheet);
     out += axes(page, panel, sheet);
-    out += plot(page, p);
+    out += plot(page, sheet, p);
     out += "unset label\nunset arrow\n";
   }
   return out + "unset multiplot\nunset output\n";
