@@ -112,22 +112,71 @@ TEST_CASE("what is missing is said below, not drawn", "[report]") {
                                 Contains("standard out of memory at 4 of 24"));
 }
 
-TEST_CASE("a rate figure has the roofs measured in the run", "[report]") {
+TEST_CASE("a rate figure has the roofline measured in the run", "[report]") {
   RecordSet records = made_up::attention_sweep(1);
   std::vector<Page> made = pages(records, "rate");
   REQUIRE(made[0].panels[0].guides.size() == 1);
-  CHECK(made[0].panels[0].guides[0].name == "measured peak, cpu f32");
-  CHECK(made[0].panels[0].guides[0].points[0].second == Approx(447));
+  const Guide& level = made[0].panels[0].guides[0];
+  CHECK(level.name == "measured peak");
+  CHECK(level.points.front() == std::pair(made[0].panels[0].x.low, 447.0));
+  CHECK(level.points.back() == std::pair(made[0].panels[0].x.high, 447.0));
   CHECK(made[1].panels[0].guides[0].points[0].second == Approx(891));
   CHECK(made[0].panels[0].y.low == 0);
-  // Work of 4 FLOP per byte cannot pass 84 GFLOP/s at 21 GB/s.
-  for (auto& record : records.cases) record.work->bytes = record.work->flops / 4;
+  // At 21 GB/s work of 4 FLOP per byte cannot pass 84 GFLOP/s; from 8192 on the peak binds.
+  for (auto& record : records.cases) {
+    if (record.point.integer("seqlen") < 8192) record.work->bytes = record.work->flops / 4;
+  }
   made = pages(records, "rate");
-  REQUIRE(made[0].panels[0].guides.size() == 2);
-  CHECK(made[0].panels[0].guides[1].name == "memory roof, cpu f32");
-  CHECK(made[0].panels[0].guides[1].points[0].second == Approx(84));
+  REQUIRE(made[0].panels[0].guides.size() == 1);
+  const Guide& bent = made[0].panels[0].guides[0];
+  CHECK(bent.name == "measured roofline");
+  CHECK(bent.points.front().first == 512);
+  CHECK(bent.points.front().second == Approx(84));
+  CHECK(bent.points.back() == std::pair(made[0].panels[0].x.high, 447.0));
+  CHECK_THAT(made[0].notes[0], Contains("smaller of peak and bandwidth"));
   records.runs[0].calibration = nullptr;
   CHECK(pages(records, "rate")[0].panels[0].guides.empty());
+}
+
+TEST_CASE("rooflines of one look are told apart where a panel has several", "[report]") {
+  const RecordSet records = made_up::attention_sweep(1);
+  FigureSpec mixed = spec("rate");
+  mixed.x = "dtype";  // f32 and bf16 in one panel
+  mixed.panels = {"head_dim", "seqlen"};
+  const std::vector<RunView> runs = view(records);
+  const std::vector<Page> made = timed_pages(runs[0], runs[0].timed[0], mixed);
+  const std::vector<Guide>& guides = made.at(0).panels.at(0).guides;
+  REQUIRE(guides.size() == 2);
+  CHECK(guides[0].name == "measured peak, cpu bf16");
+  CHECK(guides[1].name == "measured peak, cpu f32");
+  CHECK(guides[0].look != guides[1].look);
+}
+
+TEST_CASE("slopes of a memory figure begin among the marks and stay in their panel", "[report]") {
+  const Page page = pages(made_up::attention_sweep(1), "memory")[0];
+  for (const Panel& panel : page.panels) {
+    REQUIRE(panel.guides.size() == 2);
+    double low = INFINITY;
+    double high = 0;
+    for (const Series& one : panel.series) {
+      if (one.marks.front().x > 512) continue;
+      low = std::min(low, one.marks.front().y);
+      high = std::max(high, one.marks.front().y);
+    }
+    for (const Guide& guide : panel.guides) {
+      CHECK(guide.points.front().first == panel.x.low);
+      CHECK(guide.points.front().second > low);
+      CHECK(guide.points.front().second < high);
+      CHECK(guide.points.back().first <= panel.x.high);
+      CHECK(guide.points.back().second <= panel.y.high);
+    }
+    const auto rise = [](const Guide& guide) {
+      const auto& [from, to] = std::pair(guide.points.front(), guide.points.back());
+      return std::log(to.second / from.second) / std::log(to.first / from.first);
+    };
+    CHECK(rise(panel.guides[0]) == Approx(1));
+    CHECK(rise(panel.guides[1]) == Approx(2));
+  }
 }
 
 TEST_CASE("a peak far above the lines is a note", "[report]") {

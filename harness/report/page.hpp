@@ -52,6 +52,7 @@ struct Guide {
   std::string name;  // in the legend; equal names stand there once
   Look look = Look::dashed;
   std::vector<std::pair<double, double>> points;
+  bool room = true;  // the y axis makes room for it
 };
 
 struct Panel {

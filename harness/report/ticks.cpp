@@ -134,7 +134,7 @@ struct Extent {
   }
 };
 
-/// Of the data, and of solid and dashed guides: lines at one, and roofs.
+/// Of the data, and of the guides that want room.
 Extent extent_of(const Panel& panel) {
   Extent extent;
   for (const Series& series : panel.series) {
@@ -145,7 +145,7 @@ Extent extent_of(const Panel& panel) {
     }
   }
   for (const Guide& guide : panel.guides) {
-    if (guide.look == Guide::Look::dotted || guide.look == Guide::Look::dash_dotted) continue;
+    if (!guide.room) continue;
     for (const auto& [x, y] : guide.points) extent.add(y);
   }
   return extent;

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "harness/report/page.hpp"
 #include "harness/report/text.hpp"
+#include "harness/report/timed_parts.hpp"
 
 namespace ashlar::report {
 
@@ -177,84 +177,8 @@ struct Builder {
   }
 };
 
-/// The measured peak of each precision and device of the panel, and the roof of the memory where it
-/// is lower.
-void add_roofs(Panel& panel, const Spread::Cell& place, const Builder& builder,
-               std::vector<std::string>& notes) {
-  struct Roofline {
-    double peak = 0;
-    std::vector<std::pair<double, double>> points;
-    bool bites = false;
-  };
-  std::map<std::string, Roofline> roofs;
-  double highest = 0;
-  for (const Series& series : panel.series) {
-    for (const Mark& mark : series.marks) highest = std::max(highest, mark.y);
-  }
-  for (const std::size_t index : place.points) {
-    const Row& row = builder.view.rows[index];
-    for (const Cell& cell : row.cells) {
-      const auto& first = *cell.records.front();
-      if (!cell.ok() || !first.work) continue;
-      const auto peak = builder.run.roof.peak(cell.device, first.work->precision, first.threads);
-      if (!peak) continue;
-      Roofline& roof = roofs[fmt::format("{} {}", cell.device, first.work->precision)];
-      roof.peak = std::max(roof.peak, *peak / 1e9);
-      const double x = builder.abscissa.at(row.point.at(builder.spec.x));
-      const auto bandwidth = builder.run.roof.bandwidth(cell.device, first.threads);
-      if (!bandwidth || first.work->bytes <= 0) continue;
-      const double memory = *bandwidth * first.work->flops / first.work->bytes / 1e9;
-      if (memory < *peak / 1e9) roof.bites = true;
-      const std::pair point(x, std::min(memory, *peak / 1e9));
-      if (std::find(roof.points.begin(), roof.points.end(), point) == roof.points.end())
-        roof.points.push_back(point);
-    }
-  }
-  for (auto& [name, roof] : roofs) {
-    // A roof far above everything would press the lines to the ground.
-    if (roof.peak <= 3 * highest) {
-      panel.guides.push_back({fmt::format("measured peak, {}", name),
-                              Guide::Look::dashed,
-                              {{panel.x.low, roof.peak}, {panel.x.high, roof.peak}}});
-    } else {
-      std::string note =
-          fmt::format("Above the axis: measured peak, {}: {} GFLOP/s.", name, number(roof.peak));
-      if (std::find(notes.begin(), notes.end(), note) == notes.end())
-        notes.push_back(std::move(note));
-    }
-    if (!roof.bites) continue;
-    std::sort(roof.points.begin(), roof.points.end());
-    panel.guides.push_back(
-        {fmt::format("memory roof, {}", name), Guide::Look::dotted, std::move(roof.points)});
-  }
-}
-
-/// Thin lines of slope one below all marks and of slope two above them.
-void add_slopes(Panel& panel, const std::string& axis) {
-  if (!panel.x.log || panel.series.empty()) return;
-  double low = INFINITY;
-  double high = 0;
-  const double from = panel.x.ticks.front().at;
-  const double to = panel.x.ticks.back().at;
-  for (const Series& series : panel.series) {
-    for (const Mark& mark : series.marks) {
-      low = std::min(low, mark.y * from / mark.x);
-      high = std::max(high, mark.y * (from / mark.x) * (from / mark.x));
-    }
-  }
-  const auto slope = [&](const std::string& name, Guide::Look look, double start, double exponent) {
-    panel.guides.push_back(
-        {name, look, {{from, start}, {to, start * std::pow(to / from, exponent)}}});
-  };
-  slope("∝ " + axis, Guide::Look::dotted, low * 0.75, 1);
-  slope("∝ " + axis + "²", Guide::Look::dash_dotted, high * 1.5, 2);
-}
-
-void add_guides(Panel& panel, const Spread::Cell& place, const Builder& builder,
-                std::vector<std::string>& notes) {
-  if (builder.spec.kind == "rate") add_roofs(panel, place, builder, notes);
-  if (builder.spec.kind == "memory") add_slopes(panel, builder.spec.x);
-  if (builder.spec.kind == "speedup") {
+void add_equal_speed(Page& page) {
+  for (Panel& panel : page.panels) {
     panel.guides.push_back(
         {"equal speed", Guide::Look::solid, {{panel.x.low, 1}, {panel.x.high, 1}}});
   }
@@ -274,15 +198,20 @@ void add_pages(const Builder& builder, const std::string& name, std::vector<Page
     if (!part.file_title.empty()) page.title += ", " + part.file_title;
     page.subtitle = subtitle_of(builder.run);
     Holes holes;
+    std::vector<std::vector<const Row*>> rows;
     for (const Spread::Cell& place : part.panels) {
       page.panels.push_back(builder.panel(place, holes));
-      if (!page.panels.back().series.empty())
-        add_guides(page.panels.back(), place, builder, page.notes);
+      rows.emplace_back();
+      for (const std::size_t index : place.points) rows.back().push_back(&builder.view.rows[index]);
     }
+    const std::string& kind = builder.spec.kind;
+    if (kind == "rate") add_roofs(page, rows, builder.run.roof, builder.abscissa, builder.spec.x);
+    if (kind == "speedup") add_equal_speed(page);
     close_ranks(page);
     if (page.panels.empty()) continue;
     if (std::string note = holes.text(); !note.empty()) page.notes.push_back(std::move(note));
     scale_y(page, builder.quantity.scale);
+    if (kind == "memory") add_slopes(page, builder.spec.x);
     pages.push_back(std::move(page));
   }
 }
