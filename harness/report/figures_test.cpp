@@ -108,8 +108,22 @@ TEST_CASE("what is missing is said below, not drawn", "[report]") {
   CHECK(series(page.panels[0], "standard")->marks.size() == 5);
   CHECK(series(page.panels[0], "reference")->marks.size() == 1);
   REQUIRE(page.notes.size() == 1);
-  CHECK_THAT(page.notes[0], Contains("flash-bf16-dot unsupported at every point") &&
-                                Contains("standard out of memory at 4 of 24"));
+  CHECK(page.notes[0] ==
+        "Not drawn: naive unsupported at 8 of 24 points; standard out of memory at 4 of 24 points; "
+        "flash-bf16-dot unsupported: bfloat16 only.");
+}
+
+TEST_CASE("what is missing alike is said once", "[report]") {
+  RecordSet records = made_up::attention_sweep(1);
+  for (auto& record : records.cases) {
+    if (record.implementation == "standard" || record.implementation == "flash")
+      made_up::refuse(record, record::Status::unsupported, "no device");
+    if (record.implementation == "chunked")
+      made_up::refuse(record, record::Status::crashed, "signal " + record.point.text());
+  }
+  CHECK(pages(records, "time")[0].notes.at(0) ==
+        "Not drawn: naive unsupported at 8 of 24 points; standard and flash unsupported: no "
+        "device; chunked crashed at every point; flash-bf16-dot unsupported: bfloat16 only.");
 }
 
 TEST_CASE("a rate figure has the roofline measured in the run", "[report]") {
@@ -196,7 +210,7 @@ TEST_CASE("a speed-up figure leaves the baseline out", "[report]") {
   REQUIRE(made.size() == 2);
   CHECK(series(made[0].panels[0], "standard") == nullptr);
   CHECK(made[0].panels[0].guides[0].points[0].second == 1);
-  CHECK_THAT(made[0].notes[0], Contains("flash without a time of standard at 4 of 24"));
+  CHECK_THAT(made[0].notes[0], Contains("Not drawn: 4 of 24 points without a time of standard; "));
   over.over = {"standard", "naive"};
   made = timed_pages(runs[0], runs[0].timed[0], over);
   CHECK(made.size() == 4);

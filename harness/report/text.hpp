@@ -40,6 +40,9 @@ enum class Colour { red, green, yellow, blue, magenta, grey, bold };
 /// The text in colour, or as it is when `enabled` is false.
 std::string paint(std::string_view text, Colour colour, bool enabled);
 
+/// "a", "a and b", "a, b and c".
+std::string enumeration(const std::vector<std::string>& names);
+
 /// "1 point", "2 points".
 std::string count_of(std::size_t count, std::string_view noun);
 

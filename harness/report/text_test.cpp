@@ -23,6 +23,13 @@ TEST_CASE("wrapping breaks at blanks and keeps line breaks", "[report]") {
   CHECK(wrap("unbreakable-word x", 5) == std::vector<std::string>{"unbreakable-word", "x"});
 }
 
+TEST_CASE("names are enumerated", "[report]") {
+  CHECK(enumeration({}).empty());
+  CHECK(enumeration({"a"}) == "a");
+  CHECK(enumeration({"a", "b"}) == "a and b");
+  CHECK(enumeration({"a", "b", "c"}) == "a, b and c");
+}
+
 TEST_CASE("text cannot break out of its format", "[report]") {
   CHECK(escape_markdown("a|b\nc <b>") == "a\\|b<br>c &lt;b>");
   CHECK(escape_csv("plain") == "plain");

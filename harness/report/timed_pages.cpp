@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "harness/report/holes.hpp"
 #include "harness/report/text.hpp"
 #include "harness/report/timed_parts.hpp"
 
@@ -107,28 +108,6 @@ Mark mark_of(double x, const Measured& measured) {
           measured.high.value_or(measured.value)};
 }
 
-/// Cells that a line lacks, for the note below the panels.
-class Holes {
- public:
-  void add(const Cell& cell, const std::string& why) { ++counts_[{cell.implementation, why}]; }
-  void point(const std::string& implementation) { ++points_[implementation]; }
-  std::string text() const {
-    std::vector<std::string> parts;
-    for (const auto& [key, count] : counts_) {
-      const std::size_t points = points_.at(key.first);
-      parts.push_back(fmt::format(
-          "{} {} at {}", key.first, key.second,
-          count == points ? std::string("every point") : fmt::format("{} of {}", count, points)));
-    }
-    if (parts.empty()) return "";
-    return fmt::format("Not drawn: {}.", fmt::join(parts, "; "));
-  }
-
- private:
-  std::map<std::pair<std::string, std::string>, std::size_t> counts_;
-  std::map<std::string, std::size_t> points_;
-};
-
 struct Builder {
   const RunView& run;
   const TimedView& view;
@@ -142,11 +121,11 @@ struct Builder {
     panel.title = place.title;
     panel.row = place.row;
     panel.column = place.column;
+    const std::vector<const Row*> rows = comparable(place, holes);
     for (const std::string& name : view.implementations) {
       Series series{name, styles.at(name), {}};
-      for (const std::size_t index : place.points) {
-        const Row& row = view.rows[index];
-        if (const Cell* cell = row.find(name)) add_mark(series, row.point, *cell, holes);
+      for (const Row* row : rows) {
+        if (const Cell* cell = row->find(name)) add_mark(series, row->point, *cell, holes);
       }
       std::sort(series.marks.begin(), series.marks.end(),
                 [](const Mark& a, const Mark& b) { return a.x < b.x; });
@@ -156,21 +135,35 @@ struct Builder {
     return panel;
   }
 
+  /// The rows of a panel; of a speed-up those where the baseline has a time.
+  std::vector<const Row*> comparable(const Spread::Cell& place, Holes& holes) const {
+    std::vector<const Row*> rows;
+    for (const std::size_t index : place.points) {
+      const Row& row = view.rows[index];
+      const Cell* over = row.find(quantity.baseline);
+      if (quantity.baseline.empty() || (over != nullptr && over->ok())) {
+        holes.comparable();
+        rows.push_back(&row);
+      } else {
+        holes.incomparable();
+      }
+    }
+    return rows;
+  }
+
   void add_mark(Series& series, const model::Point& point, const Cell& cell, Holes& holes) const {
     if (cell.implementation == quantity.baseline) return;
     holes.point(cell.implementation);
     if (!cell.ok()) {
-      holes.add(cell, word_of(cell.status));
+      holes.add(cell.implementation, word_of(cell.status), cell.reason);
       return;
     }
     const std::optional<Measured> measured = quantity.of(cell);
-    if (!measured && !quantity.baseline.empty())
-      holes.add(cell, "without a time of " + quantity.baseline);
     if (!measured) return;
     if (!std::isfinite(measured->value)) {
-      holes.add(cell, "not a number");
+      holes.add(cell.implementation, "not a number", "");
     } else if (quantity.scale.log && measured->value <= 0) {
-      holes.add(cell, "zero");
+      holes.add(cell.implementation, "zero", "");
     } else {
       series.marks.push_back(mark_of(abscissa.at(point.at(spec.x)), *measured));
     }
@@ -209,7 +202,8 @@ void add_pages(const Builder& builder, const std::string& name, std::vector<Page
     if (kind == "speedup") add_equal_speed(page);
     close_ranks(page);
     if (page.panels.empty()) continue;
-    if (std::string note = holes.text(); !note.empty()) page.notes.push_back(std::move(note));
+    const std::string note = holes.text(builder.view.implementations, builder.quantity.baseline);
+    if (!note.empty()) page.notes.push_back(note);
     scale_y(page, builder.quantity.scale);
     if (kind == "memory") add_slopes(page, builder.spec.x);
     pages.push_back(std::move(page));
