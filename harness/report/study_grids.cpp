@@ -74,23 +74,25 @@ void close(Grid& grid, const Footnotes& footnotes, const StudyView& view) {
 std::vector<Grid> wide_grids(const StudyView& view) {
   const std::vector<model::Point> points = points_of(view);
   const AxisColumns axes = axis_columns(view.declared, points);
+  const Shown shown = shown_columns(view);
   std::vector<Grid> grids;
   for (const Declared::Metric& metric : metrics_of(view)) {
     Grid grid;
     Footnotes footnotes;
     grid.title = title_of(metric);
     grid.columns = columns_of(axes, view.declared, points);
-    for (const std::string& name : view.implementations)
+    for (const std::string& name : shown.implementations)
       grid.columns.push_back({name, Align::right});
     for (const StudyRow& row : view.rows) {
       std::vector<std::string> cells = cells_of(axes, row.point);
-      for (const std::string& name : view.implementations) {
+      for (const std::string& name : shown.implementations) {
         const StudyCell* cell = row.find(name);
         cells.push_back(cell == nullptr ? kNone : metric_cell(*cell, metric.name, footnotes));
       }
       grid.rows.push_back(std::move(cells));
     }
     close(grid, footnotes, view);
+    if (grids.empty() && !shown.note.empty()) grid.notes.push_back(shown.note);
     grids.push_back(std::move(grid));
   }
   return grids;

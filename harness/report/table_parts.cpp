@@ -8,6 +8,51 @@
 
 namespace ashlar::report {
 
+namespace {
+
+/// The reason for which an implementation is unsupported wherever it has a cell.
+template <class View>
+std::optional<std::string> unsupported_everywhere(const View& view, const std::string& name) {
+  std::optional<std::string> reason;
+  for (const auto& row : view.rows) {
+    const auto* cell = row.find(name);
+    if (cell == nullptr) continue;
+    if (cell->status != record::Status::unsupported) return std::nullopt;
+    if (reason && *reason != cell->reason) return std::nullopt;
+    reason = cell->reason;
+  }
+  return reason;
+}
+
+template <class View>
+Shown shown_of(const View& view) {
+  Shown shown;
+  std::vector<std::pair<std::string, std::vector<std::string>>> others;  // by their reason
+  for (const std::string& name : view.implementations) {
+    const auto reason = unsupported_everywhere(view, name);
+    if (!reason) {
+      shown.implementations.push_back(name);
+      continue;
+    }
+    auto known = std::find_if(others.begin(), others.end(),
+                              [&](const auto& other) { return other.first == *reason; });
+    if (known == others.end()) known = others.insert(others.end(), {*reason, {}});
+    known->second.push_back(name);
+  }
+  if (shown.implementations.empty()) return {view.implementations, ""};
+  std::vector<std::string> parts;
+  for (const auto& [reason, names] : others)
+    parts.push_back(fmt::format("{} ({})", enumeration(names), reason));
+  if (!parts.empty())
+    shown.note = fmt::format("Unsupported at every point: {}.", fmt::join(parts, "; "));
+  return shown;
+}
+
+}  // namespace
+
+Shown shown_columns(const TimedView& view) { return shown_of(view); }
+Shown shown_columns(const StudyView& view) { return shown_of(view); }
+
 std::string Footnotes::mark(const std::string& reason) {
   if (reason.empty()) return "";
   auto found = std::find(reasons_.begin(), reasons_.end(), reason);

@@ -32,6 +32,16 @@ std::vector<Column> columns_of(const AxisColumns& axes, const Declared& declared
                                const std::vector<model::Point>& points);
 std::vector<std::string> cells_of(const AxisColumns& axes, const model::Point& point);
 
+/// The implementations that get columns, and a note on the others: those that are unsupported at
+/// every point for one reason say it in a line instead of in every cell. Where that leaves none,
+/// all get columns.
+struct Shown {
+  std::vector<std::string> implementations;
+  std::string note;
+};
+Shown shown_columns(const TimedView& view);
+Shown shown_columns(const StudyView& view);
+
 std::vector<Grid> wide_grids(const TimedView& view);
 Grid long_grid(const TimedView& view);
 std::vector<Grid> wide_grids(const StudyView& view);

@@ -81,12 +81,44 @@ TEST_CASE("cells without a time say why", "[report]") {
   auto chunked = made_up::case_record(kRun, point, "chunked", "peer", 3e6);
   made_up::refuse(chunked, Status::unsupported, "head_dim must be 128");
   records.cases.push_back(chunked);
+  records.cases.push_back(made_up::case_record(
+      kRun, made_up::attention_point(2048, 64, false, "f32"), "chunked", "peer", 3e6));
   const std::string text = text_of(records);
   CHECK_THAT(text, Contains("crashed [1]") && Contains("unsupported [2]"));
   CHECK_THAT(text, Contains("[1] signal 11 | segmentation fault"));
   CHECK_THAT(text, Contains("[2] head_dim must be 128"));
   CHECK_THAT(text_of(records, Format::latex), Contains("crashed {[}1]"));
   CHECK_THAT(text_of(records, Format::csv), Contains(",crashed,signal 11 | segmentation fault,"));
+}
+
+TEST_CASE("what is unsupported at every point has a line instead of a column", "[report]") {
+  RecordSet records = small();
+  for (const std::int64_t seqlen : {1024, 2048}) {
+    const auto point = made_up::attention_point(seqlen, 64, false, "f32");
+    for (const char* name : {"chunked", "naive", "reference"}) {
+      auto record = made_up::case_record(kRun, point, name, "peer", 3e6);
+      // The reference's reasons differ: they stay in its cells.
+      const std::string reason = name == std::string("reference")
+                                     ? "too long: " + std::to_string(seqlen)
+                                     : "no device: driver (too old)";
+      made_up::refuse(record, Status::unsupported, reason);
+      records.cases.push_back(record);
+    }
+  }
+  std::string text = text_of(records);
+  CHECK_THAT(text, Contains("Unsupported at every point: naive and chunked (no device: driver (too "
+                            "old)).") &&
+                       Contains("unsupported [1]") && Contains("[2] too long: 2048"));
+  CHECK_THAT(line_with(text, {"| seqlen"}), !Contains("chunked") && Contains("reference"));
+  CHECK_THAT(text_of(records, Format::markdown, Layout::long_), Contains("| chunked"));
+  CHECK_THAT(text_of(records, Format::csv), Contains("chunked,"));
+  CHECK(model::Json::parse(text_of(records, Format::json)).size() == 10);
+  // A table of nothing else keeps its columns.
+  std::erase_if(records.cases, [](const auto& record) { return record.status == Status::ok; });
+  std::erase_if(records.cases,
+                [](const auto& record) { return record.implementation == "reference"; });
+  text = text_of(records);
+  CHECK_THAT(line_with(text, {"| seqlen"}), Contains("naive") && Contains("chunked"));
 }
 
 TEST_CASE("one bad round is not hidden by good ones", "[report]") {
@@ -275,6 +307,14 @@ TEST_CASE("a study shows median and range over seeds", "[report]") {
   options.format = Format::json;
   const auto rows = model::Json::parse(study_table(records, options));
   CHECK(rows[0]["median"] == "nan");
+  for (auto& record : records.studies) {
+    if (record.implementation != "random") continue;
+    record.status = Status::unsupported;
+    record.reason = "no dice";
+  }
+  text = study_table(records);
+  CHECK_THAT(text, Contains("Unsupported at every point: random (no dice)."));
+  CHECK_THAT(line_with(text, {"| block"}), !Contains("random"));
 }
 
 }  // namespace ashlar::report

@@ -214,11 +214,13 @@ std::vector<std::string> long_cells(const Cell& cell, const std::vector<std::str
 
 std::vector<Grid> wide_grids(const TimedView& view) {
   const Wide wide(view);
+  const Shown shown = shown_columns(view);
   std::vector<Grid> grids;
   Footnotes footnotes;
-  Grid times = wide.grid("Time per execution", "(median)", view.implementations,
+  Grid times = wide.grid("Time per execution", "(median)", shown.implementations,
                          [&](const Cell& cell) { return short_time_cell(cell, footnotes); });
   for (std::string& line : footnotes.lines()) add_note(times, std::move(line));
+  add_note(times, shown.note);
   add_note(times, kPlusMinus);
   add_note(times, samples_note(view));
   add_note(times, flags_note(view));
