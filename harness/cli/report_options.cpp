@@ -18,8 +18,9 @@ void add_report_filter(Options& options) {
   options.add()                                                                                   //
       ("suite", po::value<std::vector<std::string>>(), "only this suite (repeatable)")            //
       ("experiment", po::value<std::vector<std::string>>(), "only this experiment (repeatable)")  //
-      ("where", po::value<std::vector<std::string>>(), "axis=value (repeatable)")                 //
-      ("only", po::value<std::string>(), "regular expression on the case key")                    //
+      ("where", po::value<std::vector<std::string>>(),
+       "axis=value; only these points (repeatable)")                            //
+      ("only", po::value<std::string>(), "regular expression on the case key")  //
       ("skip", po::value<std::string>(), "regular expression on the case key");
 }
 

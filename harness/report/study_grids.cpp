@@ -71,7 +71,8 @@ void close(Grid& grid, const Footnotes& footnotes, const StudyView& view) {
 
 }  // namespace
 
-std::vector<Grid> wide_grids(const StudyView& view) {
+std::vector<Grid> wide_grids(const StudyView& view, const TableOptions& options) {
+  if (!shows(options, Quantity::metric)) return {};
   const std::vector<model::Point> points = points_of(view);
   const AxisColumns axes = axis_columns(view.declared, points);
   const Shown shown = shown_columns(view);

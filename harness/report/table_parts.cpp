@@ -50,6 +50,11 @@ Shown shown_of(const View& view) {
 
 }  // namespace
 
+bool shows(const TableOptions& options, Quantity quantity) {
+  return options.show.empty() ||
+         std::find(options.show.begin(), options.show.end(), quantity) != options.show.end();
+}
+
 Shown shown_columns(const TimedView& view) { return shown_of(view); }
 Shown shown_columns(const StudyView& view) { return shown_of(view); }
 

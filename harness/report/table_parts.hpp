@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "harness/report/grid.hpp"
+#include "harness/report/tables.hpp"
 #include "harness/report/view.hpp"
 
 namespace ashlar::report {
@@ -42,9 +43,13 @@ struct Shown {
 Shown shown_columns(const TimedView& view);
 Shown shown_columns(const StudyView& view);
 
-std::vector<Grid> wide_grids(const TimedView& view);
+/// Whether the options ask for it; without a choice they ask for all.
+bool shows(const TableOptions& options, Quantity quantity);
+/// The grids of what the options show; without any, none. Of the options only `layout` and `show`
+/// matter.
+std::vector<Grid> wide_grids(const TimedView& view, const TableOptions& options);
 Grid long_grid(const TimedView& view);
-std::vector<Grid> wide_grids(const StudyView& view);
+std::vector<Grid> wide_grids(const StudyView& view, const TableOptions& options);
 Grid long_grid(const StudyView& view);
 
 /// Objects with every field, one per case (and metric, for studies).

@@ -9,6 +9,18 @@ namespace ashlar::report {
 
 namespace {
 
+template <class Value>
+Value parse_name(std::string_view text, const char* what,
+                 const std::vector<std::pair<std::string, Value>>& names) {
+  std::vector<std::string> known;
+  for (const auto& [name, value] : names) {
+    if (name == text) return value;
+    known.push_back(name);
+  }
+  throw std::invalid_argument(
+      fmt::format("unknown {} '{}'{}", what, text, model::suggestion(text, known)));
+}
+
 /// Which experiments a table holds.
 struct Kinds {
   bool timed = false;
@@ -29,40 +41,65 @@ std::string paragraph(const std::string& text, Format format) {
   return (format == Format::markdown ? text : escape_latex(text)) + "\n\n";
 }
 
+/// "At heads = 1, batch = 1.": the axes that have no column.
 template <class View>
-std::string experiment_text(const View& view, const TableOptions& options) {
-  const Declared& declared = view.declared;
+std::string constants_of(const View& view) {
   std::vector<model::Point> points;
   for (const auto& row : view.rows) points.push_back(row.point);
-  std::string out = heading(3, declared.suite + " / " + declared.experiment, options.format);
-  out += paragraph(declared.about, options.format);
-  if (const std::string constant = axis_columns(declared, points).constant; !constant.empty())
-    out += paragraph("At " + constant + ".", options.format);
-  std::vector<Grid> grids;
-  if (options.layout == Layout::wide) {
-    grids = wide_grids(view);
-  } else {
-    grids.push_back(long_grid(view));
-  }
+  return axis_columns(view.declared, points).constant;
+}
+
+template <class View>
+std::vector<Grid> grids_of(const View& view, const TableOptions& options) {
+  if (options.layout == Layout::long_) return {long_grid(view)};
+  return wide_grids(view, options);
+}
+
+std::string grids_text(const std::vector<Grid>& grids, Format format) {
+  std::string out;
   for (const Grid& grid : grids)
-    out += (options.format == Format::markdown ? to_markdown(grid) : to_latex(grid)) + "\n";
+    out += (format == Format::markdown ? to_markdown(grid) : to_latex(grid)) + "\n";
   return out;
+}
+
+/// Empty where the experiment has nothing of what is asked for.
+template <class View>
+std::string experiment_text(const RunView& run, const View& view, const TableOptions& options) {
+  const Declared& declared = view.declared;
+  const std::vector<Grid> grids = grids_of(view, options);
+  if (grids.empty()) return "";
+  const std::string name = declared.suite + " / " + declared.experiment;
+  const std::string constants = constants_of(view);
+  if (options.layout == Layout::compact) {
+    return grids_text(grids, options.format) +
+           paragraph(fmt::format("{}{}. {}; {}.", name, constants.empty() ? "" : " at " + constants,
+                                 machine_text(run), run_text(run)),
+                     options.format);
+  }
+  std::string out = heading(3, name, options.format) + paragraph(declared.about, options.format);
+  if (!constants.empty()) out += paragraph("At " + constants + ".", options.format);
+  return out + grids_text(grids, options.format);
+}
+
+std::string run_heading(const RunView& run, const TableOptions& options) {
+  if (options.layout == Layout::compact) return "";
+  return heading(2, machine_text(run), options.format) + paragraph(run_text(run), options.format) +
+         paragraph(run.roof.text(), options.format);
 }
 
 std::string text_of(const std::vector<RunView>& runs, const TableOptions& options, Kinds kinds) {
   std::string out;
   for (const RunView& run : runs) {
-    if (!has_rows(run, kinds)) continue;
-    out += heading(2, machine_text(run), options.format);
-    out += paragraph(run_text(run), options.format);
-    out += paragraph(run.roof.text(), options.format);
+    std::string experiments;
     if (kinds.timed) {
-      for (const TimedView& view : run.timed) out += experiment_text(view, options);
+      for (const TimedView& view : run.timed) experiments += experiment_text(run, view, options);
     }
     if (kinds.studies) {
-      for (const StudyView& view : run.studies) out += experiment_text(view, options);
+      for (const StudyView& view : run.studies) experiments += experiment_text(run, view, options);
     }
+    if (!experiments.empty()) out += run_heading(run, options) + experiments;
   }
+  if (out.empty()) throw NothingToShow("the records have nothing of what --show asks for");
   out.pop_back();  // one line break at the end, not two
   return out;
 }
@@ -85,6 +122,12 @@ std::string rows_of(const std::vector<RunView>& runs, Format format, Kinds kinds
 }
 
 std::string typeset(const record::RecordSet& records, const TableOptions& options, Kinds kinds) {
+  const bool all_fields = options.format == Format::csv || options.format == Format::json;
+  if (!options.show.empty() && (all_fields || options.layout == Layout::long_)) {
+    throw std::invalid_argument(
+        "--show chooses among the tables of a wide or compact layout in markdown or latex; "
+        "a long one shows everything");
+  }
   const std::vector<RunView> runs = view(records, options.filter);
   bool any = false;
   for (const RunView& run : runs) any = any || has_rows(run, kinds);
@@ -97,12 +140,26 @@ std::string typeset(const record::RecordSet& records, const TableOptions& option
                                                               : kinds.timed ? "timed case"
                                                                             : "study"));
   }
-  if (options.format == Format::csv || options.format == Format::json)
-    return rows_of(runs, options.format, kinds);
+  if (all_fields) return rows_of(runs, options.format, kinds);
   return text_of(runs, options, kinds);
 }
 
 }  // namespace
+
+Layout parse_layout(std::string_view text) {
+  return parse_name<Layout>(
+      text, "layout",
+      {{"wide", Layout::wide}, {"compact", Layout::compact}, {"long", Layout::long_}});
+}
+
+Quantity parse_quantity(std::string_view text) {
+  return parse_name<Quantity>(text, "quantity",
+                              {{"time", Quantity::time},
+                               {"rate", Quantity::rate},
+                               {"speedup", Quantity::speedup},
+                               {"memory", Quantity::memory},
+                               {"metric", Quantity::metric}});
+}
 
 std::string timing_table(const record::RecordSet& records, const TableOptions& options) {
   return typeset(records, options, {true, false});

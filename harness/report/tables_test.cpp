@@ -223,6 +223,46 @@ TEST_CASE("filters select, and nothing left is an error with a reason", "[report
   CHECK_THROWS_WITH(tables(RecordSet{}), Contains("no case and no study"));
 }
 
+TEST_CASE("a table shows what it is asked for", "[report]") {
+  RecordSet records = small();
+  TableOptions options;
+  options.show = {Quantity::speedup, Quantity::rate};
+  std::string text = timing_table(records, options);
+  CHECK_THAT(text, Contains("**GFLOP/s**") && Contains("**Speed-up over standard**"));
+  CHECK_THAT(text, !Contains("Time per execution") && !Contains("Samples"));
+  options.show = {Quantity::memory};
+  CHECK_THROWS_WITH(timing_table(records, options), Contains("nothing of what --show asks for"));
+  options.show = {Quantity::metric};
+  CHECK_THAT(tables(made_up::descent_study(2), options), Contains("**gap, lower is better**"));
+  for (const Format format : {Format::csv, Format::json}) {
+    options.format = format;
+    CHECK_THROWS_AS(timing_table(records, options), std::invalid_argument);
+  }
+  options.format = Format::latex;
+  options.layout = Layout::long_;
+  CHECK_THROWS_AS(timing_table(records, options), std::invalid_argument);
+  CHECK(parse_quantity("speedup") == Quantity::speedup);
+  CHECK_THROWS_WITH(parse_layout("wdie"), Contains("did you mean 'wide'"));
+}
+
+TEST_CASE("a compact table has no headings and says where it comes from", "[report]") {
+  RecordSet records = small();
+  auto absent = made_up::case_record(kRun, made_up::attention_point(1024, 64, false, "f32"),
+                                     "naive", "naive", 1e9);
+  made_up::refuse(absent, Status::unsupported, "no device");
+  records.cases.push_back(absent);
+  const std::string text = text_of(records, Format::markdown, Layout::compact);
+  CHECK_THAT(text, !Contains("#") && !Contains("Samples") && !Contains("Peaks"));
+  CHECK_THAT(text, Contains("**Time per execution** (median)") && Contains("4.000 ms ±1.0 %"));
+  CHECK_THAT(text, Contains("Unsupported at every point: naive (no device)."));
+  CHECK_THAT(text,
+             Contains("attention / forward at head_dim = 64, causal = false, dtype = f32. AMD "
+                      "EPYC 9755 128-Core Processor, 2 threads, machine amd-epyc-zen5-2c; run "
+                      "20260704T101500-ab12 of 2026-07-04T10:15:00Z, mode quick, seed 42."));
+  CHECK(text.ends_with("\n"));
+  CHECK_FALSE(text.ends_with("\n\n"));
+}
+
 TEST_CASE("a filter that names what no record has is refused", "[report]") {
   const RecordSet records = small();
   const auto refused = [&](const Filter& filter) {

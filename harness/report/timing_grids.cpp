@@ -182,8 +182,17 @@ void add_note(Grid& grid, std::string note) {
   if (!note.empty()) grid.notes.push_back(std::move(note));
 }
 
-Grid speedup_grid(const TimedView& view, const Wide& wide, const std::string& baseline) {
-  const auto names = wide.with([&](const Cell& cell) { return cell.over(baseline) != nullptr; });
+Grid time_grid(const Wide& wide, const std::vector<std::string>& names) {
+  Footnotes footnotes;
+  Grid grid = wide.grid("Time per execution", "(median)", names,
+                        [&](const Cell& cell) { return short_time_cell(cell, footnotes); });
+  for (std::string& line : footnotes.lines()) add_note(grid, std::move(line));
+  add_note(grid, kPlusMinus);
+  return grid;
+}
+
+Grid speedup_grid(const TimedView& view, const Wide& wide, const std::string& baseline,
+                  const std::vector<std::string>& names) {
   Grid grid = wide.grid("Speed-up over " + baseline, fmt::format("(time of {} / time)", baseline),
                         names, [&](const Cell& cell) { return speedup_cell(cell, baseline); });
   if (view.rows.size() > 1) {
@@ -212,38 +221,34 @@ std::vector<std::string> long_cells(const Cell& cell, const std::vector<std::str
 
 }  // namespace
 
-std::vector<Grid> wide_grids(const TimedView& view) {
+std::vector<Grid> wide_grids(const TimedView& view, const TableOptions& options) {
   const Wide wide(view);
   const Shown shown = shown_columns(view);
   std::vector<Grid> grids;
-  Footnotes footnotes;
-  Grid times = wide.grid("Time per execution", "(median)", shown.implementations,
-                         [&](const Cell& cell) { return short_time_cell(cell, footnotes); });
-  for (std::string& line : footnotes.lines()) add_note(times, std::move(line));
-  add_note(times, shown.note);
-  add_note(times, kPlusMinus);
-  add_note(times, samples_note(view));
-  add_note(times, flags_note(view));
-  grids.push_back(std::move(times));
-
+  if (shows(options, Quantity::time)) {
+    grids.push_back(time_grid(wide, shown.implementations));
+    if (options.layout == Layout::wide) {
+      add_note(grids.back(), samples_note(view));
+      add_note(grids.back(), flags_note(view));
+    }
+  }
   const auto rated = wide.with([](const Cell& cell) { return cell.ok() && cell.flops_per_s; });
-  if (!rated.empty()) {
+  if (shows(options, Quantity::rate) && !rated.empty()) {
     grids.push_back(
         wide.grid("GFLOP/s", "(share of the peak measured in this run)", rated, rate_cell));
     add_note(grids.back(), above_peak_note(view));
   }
   for (const std::string& baseline : view.declared.baselines) {
-    Grid speedups = speedup_grid(view, wide, baseline);
-    const bool any = std::any_of(view.rows.begin(), view.rows.end(), [&](const Row& row) {
-      return std::any_of(row.cells.begin(), row.cells.end(),
-                         [&](const Cell& cell) { return cell.over(baseline) != nullptr; });
-    });
-    if (any) grids.push_back(std::move(speedups));
+    const auto compared =
+        wide.with([&](const Cell& cell) { return cell.over(baseline) != nullptr; });
+    if (shows(options, Quantity::speedup) && !compared.empty())
+      grids.push_back(speedup_grid(view, wide, baseline, compared));
   }
   const auto measured =
       wide.with([](const Cell& cell) { return cell.ok() && cell.peak_extra_bytes; });
-  if (!measured.empty())
+  if (shows(options, Quantity::memory) && !measured.empty())
     grids.push_back(wide.grid("Peak memory beyond inputs and outputs", "", measured, memory_cell));
+  if (!grids.empty()) add_note(grids.front(), shown.note);
   return grids;
 }
 

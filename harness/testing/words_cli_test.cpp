@@ -65,6 +65,8 @@ TEST_CASE("unknown words end in 3 with one line and the nearest known word") {
       {{"run", "toy", "-x"}, "unknown option"},
       {{"list", "experimants"}, "did you mean 'experiments'"},
       {{"table", "--format", "markdwon"}, "did you mean 'markdown'"},
+      {{"table", "--layout", "lnog"}, "did you mean 'long'"},
+      {{"table", "--show", "rte"}, "did you mean 'rate'"},
       {{"machine", "stray"}, "unexpected word 'stray'"},
       {{"show"}, "name a case"},
       {{"check"}, "no record file"},
@@ -286,6 +288,11 @@ TEST_CASE("tables and figures come from record files alone") {
                        "--no-calibration", "--out", "r.jsonl"})
               .status == 0);
   CHECK_THAT(toy(folder, {"table", "r.jsonl"}).output, Contains("| ") && Contains("tenfold"));
+  const std::string speedups =
+      toy(folder, {"table", "r.jsonl", "--layout", "compact", "--show", "speedup"}).output;
+  CHECK_THAT(speedups, Contains("Speed-up over tenfold") && !Contains("Time per execution") &&
+                           !Contains("#") && !Contains("descent"));
+  CHECK(toy(folder, {"table", "r.jsonl", "--show", "time", "--format", "csv"}).status == 3);
   for (const char* format : {"csv", "json", "latex"}) {
     const Ended table = toy(folder, {"table", "r.jsonl", "--format", format});
     CHECK(table.status == 0);
