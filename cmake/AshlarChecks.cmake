@@ -1,5 +1,5 @@
-# Tests of the tree itself: who includes whom, headers that compile alone, and an install that another
-# project can use. The sanitizers' builds leave them out; they would find nothing new there.
+# Tests of the tree itself: who includes whom, tables that are fresh, headers that compile alone, and an
+# install that another project can use. The sanitizers' builds leave them out; they would find nothing new there.
 if(NOT ASHLAR_TESTS OR ASHLAR_SANITIZE)
   return()
 endif()
@@ -8,6 +8,15 @@ find_package(Python3 COMPONENTS Interpreter REQUIRED)
 add_test(NAME layering COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/layering)
 add_test(NAME layering_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/layering --self-test)
 set_tests_properties(layering layering_control PROPERTIES LABELS tree TIMEOUT 60)
+
+# The tables in the READMEs are what this program makes of the committed records.
+add_test(NAME tables_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/tables --self-test)
+set_tests_properties(tables_control PROPERTIES LABELS tree TIMEOUT 60)
+if(TARGET ashlar)
+  add_test(NAME tables_fresh
+    COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/tables --check --program $<TARGET_FILE:ashlar>)
+  set_tests_properties(tables_fresh PROPERTIES LABELS tree TIMEOUT 120)
+endif()
 
 # Each header is compiled alone, twice included: it needs nothing before it and has its guard.
 set(patterns impls/*.hpp)
