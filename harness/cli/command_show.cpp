@@ -19,7 +19,7 @@ int show_command(const Context& context, const Arguments& arguments) {
   const std::vector<std::string> files(options.words().begin() + 1, options.words().end());
   const record::RecordSet records = load_records(files);
   try {
-    fmt::print("{}\n",
+    fmt::print("{}",
                report::show_case(records, options.words().front(),
                                  {wants_colour(STDOUT_FILENO), terminal_width(STDOUT_FILENO)}));
   } catch (const std::invalid_argument& error) {

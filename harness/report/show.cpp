@@ -1,12 +1,12 @@
 #include "harness/report/show.hpp"
 
 #include <algorithm>
-#include <set>
-#include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "harness/report/case_name.hpp"
 #include "harness/report/estimates.hpp"
 #include "harness/report/text.hpp"
 #include "harness/report/view.hpp"
@@ -20,55 +20,6 @@ using record::Status;
 
 namespace {
 
-struct Identity {
-  std::string case_id;
-  std::string key;
-  bool operator<(const Identity& other) const { return key < other.key; }
-};
-
-std::set<Identity> identities(const record::RecordSet& records) {
-  std::set<Identity> all;
-  for (const auto& record : records.cases) all.insert({record.case_id, record.key});
-  for (const auto& record : records.studies) all.insert({record.case_id, record.key});
-  return all;
-}
-
-/// The whole words at the end of a key: "dtype=f32/flash", "/flash", "flash", not "sh".
-bool ends_key(const std::string& key, std::string_view selector) {
-  if (selector.empty() || !key.ends_with(selector)) return false;
-  const std::size_t start = key.size() - selector.size();
-  constexpr std::string_view kBoundaries = "/,";
-  return start == 0 || kBoundaries.find(key[start]) != std::string_view::npos ||
-         kBoundaries.find(key[start - 1]) != std::string_view::npos;
-}
-
-Identity find(const record::RecordSet& records, std::string_view selector) {
-  const std::set<Identity> all = identities(records);
-  std::vector<Identity> matches;
-  std::vector<std::string> keys;
-  for (const Identity& candidate : all) {
-    if (candidate.key == selector || candidate.case_id == selector) return candidate;
-    const bool beginning = selector.size() >= 4 && candidate.case_id.starts_with(selector);
-    if (beginning || ends_key(candidate.key, selector)) matches.push_back(candidate);
-    keys.push_back(candidate.key);
-  }
-  if (matches.size() == 1) return matches.front();
-  if (matches.empty()) {
-    const auto near = model::nearest_name(selector, keys);
-    throw std::invalid_argument(
-        fmt::format("no case '{}' in these records{}", selector,
-                    near ? fmt::format("; did you mean '{}'?", *near)
-                         : fmt::format(" ({}); `ashlar table` shows what there is",
-                                       count_of(keys.size(), "case"))));
-  }
-  std::string list;
-  for (std::size_t i = 0; i < std::min<std::size_t>(5, matches.size()); ++i)
-    list += fmt::format("\n  {}  {}", matches[i].case_id, matches[i].key);
-  if (matches.size() > 5) list += fmt::format("\n  and {} more", matches.size() - 5);
-  throw std::invalid_argument(
-      fmt::format("'{}' is the name of more than one case:{}", selector, list));
-}
-
 class Page {
  public:
   explicit Page(const ShowOptions& options) : options_(options) {}
@@ -80,10 +31,26 @@ class Page {
     constexpr std::size_t kLabel = 16;
     const std::size_t room = options_.width > kLabel + 22 ? options_.width - kLabel - 2 : 20;
     std::string start = paint(pad(label, kLabel), Colour::grey, options_.colour);
+    if (display_width(label) >= kLabel) {
+      line("  " + start);
+      start = std::string(kLabel, ' ');
+    }
     for (const std::string& part : wrap(text, room)) {
       line("  " + start + part);
       start = std::string(kLabel, ' ');
     }
+  }
+  /// A command line in parts that a shell may take as one.
+  void command(const std::vector<std::string>& parts) {
+    std::string current = "   ";
+    for (const std::string& part : parts) {
+      if (current.size() > 4 && display_width(current + ' ' + part) + 2 > options_.width) {
+        line(current + " \\");
+        current = "       ";
+      }
+      current += ' ' + part;
+    }
+    line(current);
   }
   bool colour() const { return options_.colour; }
   std::string take() { return std::move(out_); }
@@ -105,13 +72,15 @@ std::string numbers_text(const std::map<std::string, double>& values) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-/// {"O": {"max_abs": 1e-6, ...}} as "O: max_abs 1e-06, ..."; any other JSON as it is.
+/// {"O": {"max_abs": 1e-6, ...}, ...} as "O: max_abs 1e-06, ...; ..."; any other JSON as it is.
 std::string norms_text(const Json& json) {
   if (json.is_null() || (json.is_object() && json.empty())) return "";
   if (!json.is_object()) return json.is_string() ? json.get<std::string>() : json.dump();
   std::vector<std::string> parts;
+  const char* separator = ", ";
   for (const auto& [name, value] : json.items()) {
     if (value.is_object()) {
+      separator = "; ";
       parts.push_back(fmt::format("{}: {}", name, norms_text(value)));
     } else if (value.is_number_float()) {
       parts.push_back(fmt::format("{} {}", name, number(value.get<double>())));
@@ -120,7 +89,18 @@ std::string norms_text(const Json& json) {
           fmt::format("{} {}", name, value.is_string() ? value.get<std::string>() : value.dump()));
     }
   }
-  return fmt::format("{}", fmt::join(parts, ", "));
+  return fmt::format("{}", fmt::join(parts, separator));
+}
+
+/// An infinite limit is none.
+Json finite_limits(const Json& json) {
+  if (!json.is_object()) return json;
+  Json finite = Json::object();
+  for (const auto& [name, value] : json.items()) {
+    Json limit = finite_limits(value);
+    if (value != "inf" && !(limit.is_object() && limit.empty())) finite[name] = std::move(limit);
+  }
+  return finite;
 }
 
 std::string exit_text(const std::optional<record::Exit>& exit) {
@@ -154,8 +134,8 @@ void show_round(Page& page, const CaseRecord& record) {
       fmt::format("round {}: {}", record.round, status_text(record.status, page.colour()));
   if (record.stop_reason) head += ", stopped: " + *record.stop_reason;
   if (record.batch != 1) head += fmt::format(", {} executions per sample", record.batch);
-  head += fmt::format(", {}",
-                      count_of(static_cast<std::size_t>(std::max(0, record.warmups)), "warm-up"));
+  if (record.warmups > 0)
+    head += ", " + count_of(static_cast<std::size_t>(record.warmups), "warm-up");
   page.line("  " + head);
   page.field("reason", record.reason.value_or(""));
   page.field("exit", exit_text(record.exit));
@@ -183,7 +163,7 @@ void show_check(Page& page, const CheckRecord& check) {
                                              : paint("rejected", Colour::red, page.colour());
   page.line(fmt::format("  round {}, oracle {}: {}", check.round, check.oracle, verdict));
   page.field("norms", norms_text(check.norms));
-  page.field("limit", norms_text(check.limit));
+  page.field("limit", norms_text(finite_limits(check.limit)));
   page.field("mismatch", check.mismatch.value_or(""));
 }
 
@@ -227,6 +207,23 @@ void show_totals(Page& page, const Cell& cell) {
   page.field("metrics", numbers_text(first.metrics));
 }
 
+/// The command line in parts: an option and its value stay together.
+std::vector<std::string> repeat_parts(const record::RunRecord* run, const std::string& suite,
+                                      const std::string& experiment, const model::Point& point,
+                                      const std::string& implementation, int threads) {
+  std::vector<std::string> parts{"ashlar run", quote_shell(suite)};
+  const auto option = [&](const char* name, const std::string& value) {
+    parts.push_back(fmt::format("{} {}", name, quote_shell(value)));
+  };
+  if (run != nullptr) option("--mode", run->mode);
+  for (const auto& [axis, value] : point.axes()) option("--where", axis + '=' + value.text());
+  option("--only", fmt::format("^{}/{}/.*/{}$", escape_regex(suite), escape_regex(experiment),
+                               escape_regex(implementation)));
+  if (run != nullptr) option("--seed", std::to_string(run->seed));
+  if (threads > 0) option("--threads", std::to_string(threads));
+  return parts;
+}
+
 void show_start(Page& page, const RunView& run, const model::Point& point,
                 const std::string& implementation, const std::string& tier,
                 const std::string& device) {
@@ -245,13 +242,16 @@ void show_timed(Page& page, const record::RecordSet& records, const RunView& run
   show_totals(page, cell);
   page.line("");
   for (const CaseRecord* record : cell.records) show_round(page, *record);
-  page.line("");
+  bool checked = false;
   for (const CheckRecord& check : records.checks) {
-    if (check.run_id == run.run_id && check.case_id == cell.case_id) show_check(page, check);
+    if (check.run_id != run.run_id || check.case_id != cell.case_id) continue;
+    if (!std::exchange(checked, true)) page.line("");
+    show_check(page, check);
   }
+  page.line("");
   page.line("  repeat with");
-  page.line("    " + repeat_command(run.run, view.declared.suite, view.declared.experiment,
-                                    row.point, cell.implementation, first.threads));
+  page.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
+                            cell.implementation, first.threads));
 }
 
 void show_study(Page& page, const RunView& run, const StudyView& view, const StudyRow& row,
@@ -281,8 +281,8 @@ void show_study(Page& page, const RunView& run, const StudyView& view, const Stu
   }
   page.line("");
   page.line("  repeat with");
-  page.line("    " + repeat_command(run.run, view.declared.suite, view.declared.experiment,
-                                    row.point, cell.implementation, 0));
+  page.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
+                            cell.implementation, 0));
 }
 
 }  // namespace
@@ -290,22 +290,13 @@ void show_study(Page& page, const RunView& run, const StudyView& view, const Stu
 std::string repeat_command(const record::RunRecord* run, const std::string& suite,
                            const std::string& experiment, const model::Point& point,
                            const std::string& implementation, int threads) {
-  std::vector<std::string> words{"ashlar", "run", suite};
-  if (run != nullptr) words.insert(words.end(), {"--mode", run->mode});
-  for (const auto& [axis, value] : point.axes())
-    words.insert(words.end(), {"--where", axis + '=' + value.text()});
-  words.insert(words.end(),
-               {"--only", fmt::format("^{}/{}/.*/{}$", escape_regex(suite),
-                                      escape_regex(experiment), escape_regex(implementation))});
-  if (run != nullptr) words.insert(words.end(), {"--seed", std::to_string(run->seed)});
-  if (threads > 0) words.insert(words.end(), {"--threads", std::to_string(threads)});
-  for (std::string& word : words) word = quote_shell(word);
-  return fmt::format("{}", fmt::join(words, " "));
+  return fmt::format(
+      "{}", fmt::join(repeat_parts(run, suite, experiment, point, implementation, threads), " "));
 }
 
 std::string show_case(const record::RecordSet& records, std::string_view selector,
                       const ShowOptions& options) {
-  const Identity identity = find(records, selector);
+  const CaseName identity = find_case(records, selector);
   Page page(options);
   page.title(identity.key);
   page.line("case " + identity.case_id);

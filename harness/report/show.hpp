@@ -19,7 +19,7 @@ struct ShowOptions {
 /// `selector` is a case id, the beginning of one (four digits or more), a key, or its last words
 /// ("dtype=f32/flash").
 /// Every run that holds the case is shown. Throws std::invalid_argument when no case, or more than
-/// one, is meant; the message names the candidates.
+/// one, is meant; the message is one line that names a few candidates.
 std::string show_case(const record::RecordSet& records, std::string_view selector,
                       const ShowOptions& options = {});
 

@@ -4,6 +4,7 @@
 
 #include "harness/report/made_up.hpp"
 #include "harness/report/run_summary.hpp"
+#include "harness/report/text.hpp"
 
 namespace ashlar::report {
 
@@ -55,9 +56,11 @@ TEST_CASE("show tells all of a case and how to repeat it", "[report]") {
   CHECK_THAT(text, Contains("64 KiB workspace"));
   CHECK_THAT(text, Contains("oracle rows in double: accepted"));
   CHECK_THAT(text, Contains("O: max_abs 1.25e-06, compared 4096"));
-  CHECK_THAT(text, Contains("ashlar run attention --mode quick --where seqlen=1024 "
-                            "--where head_dim=64 --where causal=true --where dtype=f32 "
-                            "--only '^attention/forward/.*/flash$' --seed 42 --threads 2"));
+  // In lines that a shell takes as one.
+  CHECK_THAT(text, Contains("    ashlar run attention --mode quick --where seqlen=1024 "
+                            "--where head_dim=64 --where causal=true \\\n"
+                            "        --where dtype=f32 --only '^attention/forward/.*/flash$' "
+                            "--seed 42 --threads 2\n"));
   CHECK_THAT(text, !Contains("\x1b["));
   CHECK_THAT(show_case(records, "/flash", {true, 100}), Contains("\x1b["));
 }
@@ -77,7 +80,33 @@ TEST_CASE("a case is found by id, beginning, key or end of key", "[report]") {
   many.cases.push_back(made_up::case_record(kRun, made_up::attention_point(2048, 64, true, "f32"),
                                             "flash", "optimized", 8e6));
   CHECK_THROWS_WITH(show_case(many, "/flash"),
-                    Contains("more than one case") && Contains("seqlen=2048"));
+                    Contains("'/flash' is the name of 2 cases") &&
+                        Contains(" (seqlen=2048,head_dim=64,causal=true,dtype=f32/flash)") &&
+                        !Contains("\n"));
+  for (const int seqlen : {4096, 8192, 16384}) {
+    many.cases.push_back(made_up::case_record(
+        kRun, made_up::attention_point(seqlen, 64, true, "f32"), "flash", "optimized", 8e6));
+  }
+  CHECK_THROWS_WITH(show_case(many, "flash"), Contains("5 cases") && Contains("and 2 more"));
+  CHECK_THROWS_WITH(show_case(many, "flsh"), Contains("did you mean 'flash'"));
+}
+
+TEST_CASE("show fits a terminal of 80 columns", "[report]") {
+  RecordSet records = two_cases();
+  records.checks[0].norms["lse"] = {{"max_abs", "inf"}, {"compared", 24}};
+  records.checks[0].limit = {{"O", {{"max_abs", 1e-5}, {"max_rel", "inf"}}},
+                             {"lse", {{"max_abs", "inf"}}}};
+  const std::string text = show_case(records, "/flash", {false, 80});
+  std::istringstream lines(text);
+  std::string key;
+  std::getline(lines, key);
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(display_width(line) <= 80);
+  }
+  // An infinite norm is worth knowing, an infinite limit is none.
+  CHECK_THAT(text, Contains("; lse: max_abs inf, compared"));
+  CHECK_THAT(text, Contains("limit           O: max_abs 1e-05\n"));
 }
 
 TEST_CASE("show tells how a case failed", "[report]") {
@@ -95,6 +124,10 @@ TEST_CASE("show tells every seed of a study", "[report]") {
   const RecordSet records = made_up::descent_study(3);
   const std::string text = show_case(records, "block=5,rule=greedy/greedy");
   CHECK_THAT(text, Contains("seed 2: ok") && Contains("curve descent") && Contains("61 points"));
+  RecordSet named = records;
+  for (auto& record : named.studies) record.curves["a-long-name"] = record.curves["descent"];
+  CHECK_THAT(show_case(named, "block=5,rule=greedy/greedy"),
+             Contains("  curve a-long-name\n                  61 points: iteration, gap"));
   CHECK_THAT(text, Contains("--where block=5") && !Contains("--threads"));
 }
 

@@ -336,6 +336,10 @@ TEST_CASE("filters of reports know the names in the records") {
   }
   CHECK_FALSE(std::filesystem::exists(folder / "ashlar-figures"));
   CHECK(toy(folder, {"table", "r.jsonl", "--where", "length=64", "--suite", "toy"}).status == 0);
+  const Ended several = toy(folder, {"show", "loop", "r.jsonl"});
+  CHECK(several.status == 3);
+  CHECK(lines(several.errors) == 1);
+  CHECK_THAT(several.errors, Contains("2 cases") && Contains("length=64,variant=plain/loop"));
 }
 
 TEST_CASE("gbench runs the same cases, verified, under Google Benchmark's flags") {
