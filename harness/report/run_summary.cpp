@@ -171,7 +171,8 @@ std::string one_run(const record::RecordSet& records, const RunView& run,
   }
   out += dropped.later_text();
   for (const auto* event : run.events) {
-    if (event->event == "interrupted") out += "interrupted: `--resume` does what is missing\n";
+    if (event->event == "interrupted")
+      out += "interrupted: the records so far are kept; run again for the missing ones\n";
   }
   out += controls_text(records, run.run_id, options);
   return out + wall_text(run);

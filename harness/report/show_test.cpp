@@ -171,6 +171,14 @@ TEST_CASE("the summary counts cases and lists what failed", "[report]") {
   CHECK_THAT(text, Contains("negative controls that were accepted") && Contains("\x1b[31m"));
 }
 
+TEST_CASE("the summary of an interrupted run promises nothing that is not there", "[report]") {
+  RecordSet records = two_cases();
+  records.events = {event("interrupted", model::Json::object())};
+  const std::string text = run_summary(records);
+  CHECK_THAT(text, Contains("interrupted: the records so far are kept; run again"));
+  CHECK_THAT(text, !Contains("--resume"));
+}
+
 TEST_CASE("a summary of nothing is a sentence", "[report]") {
   CHECK(run_summary(RecordSet{}) == "the records hold no run\n");
   RecordSet records;
