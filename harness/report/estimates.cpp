@@ -59,6 +59,7 @@ Measured median_time(const std::vector<const CaseRecord*>& records) {
     return shown(statistics::median_interval(pooled_samples(records), kLevel));
   const std::vector<std::span<const double>> spans = [&] {
     std::vector<std::span<const double>> list;
+    list.reserve(rounds.size());
     for (const auto& [round, samples] : rounds) list.emplace_back(samples);
     return list;
   }();

@@ -62,6 +62,7 @@ std::vector<Page> pages(const RecordSet& records, const std::string& kind) {
 
 std::vector<std::string> labels(const std::vector<Tick>& ticks) {
   std::vector<std::string> list;
+  list.reserve(ticks.size());
   for (const Tick& tick : ticks) list.push_back(tick.label);
   return list;
 }

@@ -104,7 +104,7 @@ void add_roofs(Page& page, const std::vector<std::vector<const Row*>>& rows, con
       }
       const bool room = high->second <= most;
       const auto place = static_cast<std::size_t>(std::distance(names.begin(), names.find(name)));
-      page.panels[p].guides.push_back({several ? what + ", " + name : what,
+      page.panels[p].guides.push_back({several ? fmt::format("{}, {}", what, name) : what,
                                        several ? kLooks[place % std::size(kLooks)] : kLooks[0],
                                        std::move(points), room});
     }

@@ -36,19 +36,18 @@ class Page {
       start = std::string(kLabel, ' ');
     }
     for (const std::string& part : wrap(text, room)) {
-      line("  " + start + part);
+      line(fmt::format("  {}{}", start, part));
       start = std::string(kLabel, ' ');
     }
   }
   /// A command line in parts that a shell may take as one.
   void command(const std::vector<std::string>& parts) {
-    std::string current = "   ";
-    for (const std::string& part : parts) {
-      if (current.size() > 4 && display_width(current + ' ' + part) + 2 > options_.width) {
-        line(current + " \\");
-        current = "       ";
-      }
-      current += ' ' + part;
+    std::string current = "    " + parts.front();
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      const std::string longer = fmt::format("{} {}", current, parts[i]);
+      const bool fits = display_width(longer) + 2 <= options_.width;
+      if (!fits) line(current + " \\");
+      current = fits ? longer : "        " + parts[i];
     }
     line(current);
   }
@@ -67,6 +66,7 @@ std::string status_text(Status status, bool colour) {
 
 std::string numbers_text(const std::map<std::string, double>& values) {
   std::vector<std::string> parts;
+  parts.reserve(values.size());
   for (const auto& [name, value] : values)
     parts.push_back(fmt::format("{} = {}", name, number(value, 9)));
   return fmt::format("{}", fmt::join(parts, ", "));
@@ -124,6 +124,7 @@ std::string samples_text(const std::vector<std::int64_t>& samples, double median
     }
   }
   std::vector<std::string> parts;
+  parts.reserve(samples.size());
   for (const std::int64_t sample : samples)
     parts.push_back(number(static_cast<double>(sample) / scale, 5));
   return fmt::format("{} {}", fmt::join(parts, " "), unit);

@@ -41,6 +41,7 @@ Shown shown_of(const View& view) {
   }
   if (shown.implementations.empty()) return {view.implementations, ""};
   std::vector<std::string> parts;
+  parts.reserve(others.size());
   for (const auto& [reason, names] : others)
     parts.push_back(fmt::format("{} ({})", enumeration(names), reason));
   if (!parts.empty())

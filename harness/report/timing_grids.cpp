@@ -162,6 +162,7 @@ std::string flags_note(const TimedView& view) {
   }
   if (flagged == 0) return "";
   std::vector<std::string> parts;
+  parts.reserve(counts.size());
   for (const auto& [flag, count] : counts) parts.push_back(fmt::format("{} {}", flag, count));
   return fmt::format("Flagged: {} of {} ({}).", flagged, count_of(cells, "case"),
                      fmt::join(parts, ", "));

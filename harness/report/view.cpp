@@ -103,6 +103,7 @@ void require_known(const Filter& filter, const Known& known) {
     for (const model::Value& value : admitted) {
       if (present.contains(value)) continue;
       std::vector<std::string> texts;
+      texts.reserve(present.size());
       for (const model::Value& one : present) texts.push_back(one.text());
       throw std::invalid_argument(
           fmt::format("axis '{}' has no value '{}' in these records; it has {}", axis, value.text(),
