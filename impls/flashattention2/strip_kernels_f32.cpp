@@ -32,13 +32,14 @@ constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(Tag()));
 constexpr Index kKeyPanel = kVectors * kLanes;
 
 /// 2^x for x <= 0 (anything below -126 counts as -126). Relative error 1.1e-7 before rounding;
-/// exact at 0. x = n + f with n the nearest integer; a minimax polynomial with constant term 1 on
-/// [-1/2, 1/2] gives 2^f, and n is added to its exponent. Adding 1.5 * 2^23 rounds x to an integer
-/// and leaves n in the low bits.
+/// exact at 0; NaN stays NaN. x = n + f with n the nearest integer; a minimax polynomial with
+/// constant term 1 on [-1/2, 1/2] gives 2^f. Adding 1.5 * 2^23 rounds x to an integer and leaves it
+/// in the low bits; with 127 more these are the exponent field of 2^n. That is then a factor and
+/// not an integer added to the exponent of 2^f, since such a sum turns a NaN into a number.
 HWY_INLINE Vector exp2_nonpositive(Vector x) {
   const Tag d;
   const hn::RebindToSigned<Tag> di;
-  const Vector magic = hn::Set(d, 0x1.8p23f);
+  const Vector magic = hn::Set(d, 0x1.8p23f + 127.0f);
   x = hn::Max(hn::Set(d, -126.0f), x);  // in this order x86 keeps a NaN
   const Vector shifted = hn::Add(x, magic);
   const Vector f = hn::Sub(x, hn::Sub(shifted, magic));
@@ -48,8 +49,7 @@ HWY_INLINE Vector exp2_nonpositive(Vector x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.240222424f));
   p = hn::MulAdd(p, f, hn::Set(d, 0.693147004f));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
-  return hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
+  return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
 }
 
 void scores(const void* queries, const void* keys, Index depth_words, Index panels,
