@@ -25,13 +25,18 @@ using Floats = hn::CappedTag<float, static_cast<size_t>(kSoftmaxPadding)>;
 using Vector = hn::Vec<Floats>;
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
-/// 2^x for x <= 0 (and a little above, by rounding); exactly 0 below 2^-126 and for -infinity.
+/// 2^x for x <= 0 (and a little above, by rounding); exactly 0 below 2^-126 and for -infinity; NaN
+/// stays NaN. Adding 1.5 * 2^23 + 127 rounds x to an integer n and leaves the exponent field of 2^n
+/// in the low bits. 2^n is a factor, as an integer added to the exponent of 2^f would make a number
+/// of a NaN.
 HWY_INLINE Vector exp2_nonpositive(Vector x) {
   const Floats d;
   const hn::RebindToSigned<Floats> di;
+  const Vector magic = hn::Set(d, 0x1.8p23f + 127.0f);
   const auto vanishes = hn::Lt(x, hn::Set(d, -126.0f));
-  const Vector whole = hn::Round(hn::IfThenZeroElse(vanishes, x));
-  const Vector f = hn::Sub(hn::IfThenZeroElse(vanishes, x), whole);
+  const Vector kept = hn::IfThenZeroElse(vanishes, x);
+  const Vector shifted = hn::Add(kept, magic);
+  const Vector f = hn::Sub(kept, hn::Sub(shifted, magic));
   // 1 + f q(f): q interpolates (2^f - 1) / f at the Chebyshev points of [-1/2, 1/2]; error 5e-9.
   Vector q = hn::Set(d, 1.545316294e-4f);
   q = hn::MulAdd(q, f, hn::Set(d, 1.339086336e-3f));
@@ -40,9 +45,8 @@ HWY_INLINE Vector exp2_nonpositive(Vector x) {
   q = hn::MulAdd(q, f, hn::Set(d, 2.402265076e-1f));
   q = hn::MulAdd(q, f, hn::Set(d, 6.931471880e-1f));
   const Vector fraction = hn::MulAdd(q, f, hn::Set(d, 1.0f));
-  const auto exponent = hn::ShiftLeft<23>(hn::ConvertTo(di, whole));
-  const Vector result = hn::BitCast(d, hn::Add(hn::BitCast(di, fraction), exponent));
-  return hn::IfThenZeroElse(vanishes, result);
+  const Vector power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, shifted)));
+  return hn::IfThenZeroElse(vanishes, hn::Mul(fraction, power));
 }
 
 HWY_INLINE float row_maximum(const float* scores, Index count) {
@@ -119,10 +123,15 @@ float SoftmaxToBFloat16(float* scores, BFloat16* weights, Index visible, Index w
   const auto lanes = static_cast<Index>(hn::Lanes(d));
   const Index padded = padded_width(visible);
   const RowSum row = unnormalised_row(scores, visible, padded, scale);
+  if (std::isnan(row.sum)) {
+    std::fill(weights, weights + width, BFloat16{0x7fc0});
+    return row.lse;
+  }
   const Vector inverse = hn::Set(d, 1.0f / row.sum);
   auto* bits = reinterpret_cast<uint16_t*>(weights);
   for (Index c = 0; c < padded; c += lanes) {
-    // Weights are finite and positive: adding half a unit of the last place kept rounds them.
+    // Weights are finite and positive: adding half a unit of the last place kept rounds them. (The
+    // sum would round some NaNs to zero.)
     const auto wide = hn::BitCast(du, hn::Mul(hn::LoadU(d, scores + c), inverse));
     const auto odd = hn::And(hn::ShiftRight<16>(wide), hn::Set(du, 1));
     const auto rounded = hn::Add(wide, hn::Add(odd, hn::Set(du, 0x7fff)));

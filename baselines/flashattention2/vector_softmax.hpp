@@ -15,7 +15,8 @@ constexpr core::Index padded_width(core::Index width) {
 }
 
 /// Replaces scores[0, visible) by softmax(scale * scores) and scores[visible, width) by zero.
-/// Returns ln sum exp(scale * scores), +infinity when nothing is visible.
+/// Returns ln sum exp(scale * scores), +infinity when nothing is visible. A NaN among the visible
+/// scores makes NaN of every visible weight and of the result.
 float softmax_row(float* scores, core::Index visible, core::Index width, float scale);
 
 /// The same with the weights rounded to bfloat16 (nearest, ties to even); the scores are scratch.

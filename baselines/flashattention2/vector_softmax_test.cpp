@@ -1,7 +1,10 @@
 #include "baselines/flashattention2/vector_softmax.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -75,6 +78,28 @@ TEST_CASE("the vector softmax agrees with double on every instruction set", "[so
   for (Index c = 0; c < width; ++c) {
     const auto at = static_cast<std::size_t>(c);
     REQUIRE(narrow[at] == core::to_bfloat16(weights[at]));
+  }
+}
+
+TEST_CASE("a NaN among the scores reaches weights and lse, whatever its sign and payload",
+          "[softmax]") {
+  const auto isa = GENERATE(core::Isa::avx2, core::Isa::avx512);
+  if (isa > core::hardware_isa()) return;
+  const core::ScopedIsaLimit limit(isa);
+  const auto nan = std::bit_cast<float>(
+      GENERATE(0x7fc00000u, 0x7fc00001u, 0x7fffffffu, 0xffffffffu, 0x7f800001u));
+  const bool everywhere = GENERATE(false, true);
+  CAPTURE(core::highway_target(), std::bit_cast<std::uint32_t>(nan), everywhere);
+  std::vector<float> scores = random_scores(70, 1.0f);
+  scores[everywhere ? 0 : 41] = nan;
+  if (everywhere) std::fill_n(scores.begin(), 60, nan);
+  std::vector<float> scratch = scores;
+  CHECK(std::isnan(softmax_row(scores.data(), 60, 70, 1.0f)));
+  std::vector<BFloat16> narrow(scores.size());
+  CHECK(std::isnan(softmax_row(scratch.data(), narrow.data(), 60, 70, 1.0f)));
+  for (std::size_t c = 0; c < 60; ++c) {
+    REQUIRE(std::isnan(scores[c]));
+    REQUIRE(std::isnan(core::to_float(narrow[c])));
   }
 }
 
