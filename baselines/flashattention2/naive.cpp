@@ -48,14 +48,14 @@ void mask_scores(const ForwardParams& params, const View<float, 2>& scores) {
 }
 
 /// Returns ln sum exp of the row, which becomes its softmax.
-float softmax_row(float* row, Index columns) {
+float softmax_row(float* row, Index columns, Index visible) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  float largest = -kInfinity;
-  for (Index j = 0; j < columns; ++j) largest = std::max(largest, row[j]);
-  if (largest == -kInfinity) {  // nothing is visible
+  if (visible == 0) {
     for (Index j = 0; j < columns; ++j) row[j] = 0;
     return kInfinity;
   }
+  float largest = -kInfinity;
+  for (Index j = 0; j < columns; ++j) largest = std::max(largest, row[j]);
   float sum = 0;
   for (Index j = 0; j < columns; ++j) {
     row[j] = std::exp(row[j] - largest);
@@ -93,7 +93,7 @@ void forward(const ForwardParams& params, const View<float, 2>& scores) {
       mask_scores(params, scores);
       for (Index i = 0; i < scores.shape[0]; ++i) {
         float* row = scores.data + i * scores.strides[0];
-        params.lse(batch, h, i) = softmax_row(row, scores.shape[1]);
+        params.lse(batch, h, i) = softmax_row(row, scores.shape[1], params.visible_columns(i));
       }
       multiply_values(head, scores);
     }

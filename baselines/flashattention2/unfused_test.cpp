@@ -125,6 +125,21 @@ TEST_CASE("rows that see nothing, for unfused attention", "[baselines]") {
          .dtype = DType::bf16});
 }
 
+TEST_CASE("a row whose scores are all NaN is NaN, not one that sees nothing", "[baselines]") {
+  const auto dtype = GENERATE(DType::f32, DType::bf16);
+  for (const Baseline& baseline : baselines()) {
+    Problem problem({.seqlen_q = 3, .seqlen_k = 40, .head_dim = 8, .dtype = dtype});
+    const ForwardParams params = problem.params();
+    if (baseline.unsupported(params)) continue;
+    CAPTURE(baseline.name, core::name_of(dtype));
+    testing::write(problem.q.any(), 0, 1, 0, 2, std::numeric_limits<double>::quiet_NaN());
+    baseline.run(params);
+    CHECK(std::isnan(problem.lse.view<float>()(0, 0, 1)));
+    CHECK(std::isnan(read(problem.out.any(), 0, 1, 0, 0)));
+    CHECK(std::isfinite(problem.lse.view<float>()(0, 0, 2)));
+  }
+}
+
 TEST_CASE("binary16 is for the naive tier alone", "[baselines]") {
   const Shape shape{
       .seqlen_q = 33, .seqlen_k = 40, .head_dim = 24, .causal = true, .dtype = DType::f16};
