@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -81,11 +82,18 @@ void limit_isa(std::optional<Isa> limit) {
 
 void prepare_dispatch() {
   if (g_dispatch_ready.load(std::memory_order_acquire)) return;
+  // The first call often comes from all threads of a loop at once. Highway's set of disabled
+  // targets is a plain variable, and disabling makes every thread choose anew, so one thread does
+  // it, and chooses too: from then on dispatch only reads.
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  if (g_dispatch_ready.load(std::memory_order_relaxed)) return;
 #if HWY_ARCH_X86
   // Highway numbers its targets from the best (lowest bit) to the plainest.
   const std::int64_t above_avx2 = HWY_AVX2 - 1;
   hwy::DisableTargets(usable_isa() == Isa::avx2 ? above_avx2 : 0);
 #endif
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
   g_dispatch_ready.store(true, std::memory_order_release);
 }
 

@@ -31,8 +31,8 @@ inline bool may_use(Isa isa) { return isa <= usable_isa(); }
 /// called while kernels run in other threads.
 void limit_isa(std::optional<Isa> limit);
 
-/// Makes Highway's dispatch obey the limits. To be called before HWY_DYNAMIC_DISPATCH; costs one
-/// atomic load after the first time.
+/// Makes Highway's dispatch obey the limits. To be called before HWY_DYNAMIC_DISPATCH, from any
+/// thread; costs one atomic load after the first time.
 void prepare_dispatch();
 
 /// The Highway target that HWY_DYNAMIC_DISPATCH takes now, such as "AVX3" (Highway's name of

@@ -1,5 +1,7 @@
 #include "impls/core/simd.hpp"
 
+#include <hwy/targets.h>
+
 #include <catch2/catch.hpp>
 
 namespace ashlar::core {
@@ -34,6 +36,11 @@ TEST_CASE("a limit lowers what may be used, for its scope", "[simd]") {
 #if defined(__x86_64__)
   CHECK((highway_target() == "AVX2") == (before == Isa::avx2));
 #endif
+}
+
+TEST_CASE("dispatch is chosen when it is prepared, not by whoever calls first", "[simd]") {
+  const ScopedIsaLimit limit(Isa::avx2);  // prepares
+  CHECK(hwy::GetChosenTarget().IsInitialized());
 }
 
 }  // namespace
