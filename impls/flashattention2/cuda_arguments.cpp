@@ -68,7 +68,6 @@ ForwardArguments forward_arguments(const ForwardParams& params) {
   arguments.seqlen_q = static_cast<int>(params.seqlen_q());
   arguments.seqlen_k = static_cast<int>(params.seqlen_k());
   arguments.row_blocks = static_cast<int>(row_blocks(params));
-  arguments.scale = params.scale;
   arguments.scale_log2 = params.scale * std::numbers::log2e_v<float>;
   return arguments;
 }

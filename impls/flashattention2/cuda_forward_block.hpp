@@ -13,7 +13,7 @@
 //   barrier(), warp_barrier()
 //   Fragment load_matrices(int from)        ldmatrix.x4; also load_matrices_transposed
 //   multiply_add(float (&c)[4], a, b0, b1)  mma.m16n8k16 on words of two 16-bit elements
-//   float shuffle_xor(float, int), exp2(float), log(float)
+//   float shuffle_xor(float, int), exp2(float), log2(float)
 //   uint32 pack(float low, float high)      rounded to 16 bits each
 //   load_sums, store_sums, store_pair       plain shared accesses of 16, 16 and 4 bytes
 //   load_chunk, store_chunk                 16 bytes shared -> register -> global
@@ -222,18 +222,21 @@ class ForwardBlock {
   }
 
   /// Takes the scores of one row into its running maximum, and scales what was summed under the old
-  /// one. Returns what to subtract from scaled scores.
+  /// one. Returns what to subtract from scaled scores. The maximum is kept scaled and rounded,
+  /// since weights, shrinking and lse must all mean the same number: at scores of 10^5 the rounding
+  /// of m * scale is a factor of some percent.
   ASHLAR_KERNEL_CODE float raise_maximum(const Scores& scores, int r, float& sum) {
     const int i = 2 * (r % 2);
-    float maximum = maximum_[r];
+    float top = fmaxf(scores[r / 2][0][i], scores[r / 2][0][i + 1]);
     ASHLAR_UNROLL
-    for (int n = 0; n < kScoreTiles; ++n) {
-      maximum = fmaxf(maximum, fmaxf(scores[r / 2][n][i], scores[r / 2][n][i + 1]));
+    for (int n = 1; n < kScoreTiles; ++n) {
+      top = fmaxf(top, fmaxf(scores[r / 2][n][i], scores[r / 2][n][i + 1]));
     }
-    maximum = fmaxf(maximum, machine_.shuffle_xor(maximum, 1));
-    maximum = fmaxf(maximum, machine_.shuffle_xor(maximum, 2));
-    const float shift = guarded_maximum(maximum) * arguments_.scale_log2;
-    const float shrink = machine_.exp2(fmaf(maximum_[r], arguments_.scale_log2, -shift));
+    top = fmaxf(top, machine_.shuffle_xor(top, 1));
+    top = fmaxf(top, machine_.shuffle_xor(top, 2));
+    const float maximum = fmaxf(maximum_[r], top * arguments_.scale_log2);
+    const float shift = guarded_maximum(maximum);
+    const float shrink = machine_.exp2(maximum_[r] - shift);  // of -infinity: 0
     maximum_[r] = maximum;
     sum *= shrink;
     ASHLAR_UNROLL
@@ -313,7 +316,7 @@ class ForwardBlock {
       if (lane % 4 == 0 && row < arguments_.seqlen_q) {
         const Strides& s = arguments_.lse_strides;
         arguments_.lse[place.batch * s.batch + place.head * s.head + row * s.row] =
-            final_lse(maximum_[r], sum, machine_.log(sum), arguments_.scale);
+            final_lse(maximum_[r], sum, machine_.log2(sum));
       }
     }
     store_output(place);
@@ -357,7 +360,7 @@ class ForwardBlock {
   const ForwardArguments& arguments_;
   float out_[2][kOutTiles][4];  // O, unnormalised
   ThreadSums sums_;
-  float maximum_[kThreadRows];  // of the raw scores
+  float maximum_[kThreadRows];  // of the scores, times scale_log2
 };
 
 }  // namespace ashlar::flashattention2::kernel

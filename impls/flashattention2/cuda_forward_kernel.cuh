@@ -88,7 +88,7 @@ class DeviceMachine {
     asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(result) : "f"(value));
     return result;
   }
-  __device__ __forceinline__ float log(float value) { return logf(value); }
+  __device__ __forceinline__ float log2(float value) { return log2f(value); }
 
   __device__ __forceinline__ std::uint32_t pack(float low, float high) {
     std::uint32_t result;

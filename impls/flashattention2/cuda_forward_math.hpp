@@ -54,7 +54,6 @@ struct ForwardArguments {
   int seqlen_q = 0;
   int seqlen_k = 0;
   int row_blocks = 0;
-  float scale = 0;
   float scale_log2 = 0;  // scale * log2(e)
 };
 
@@ -95,9 +94,13 @@ ASHLAR_HOST_DEVICE BlockPlace block_place(const ForwardArguments& arguments,
 
 /// Columns that a row sees are [0, visible_columns); the mask is aligned to the bottom right.
 template <bool Causal>
-ASHLAR_HOST_DEVICE int visible_columns(int row, int seqlen_q, int seqlen_k) {
+ASHLAR_HOST_DEVICE constexpr int visible_columns(int row, int seqlen_q, int seqlen_k) {
   if constexpr (!Causal) return seqlen_k;
-  const int limit = row + 1 + seqlen_k - seqlen_q;
+  // Lengths reach 2^30, so a sum of two leaves int, though the result does not: modulo 2^32. (The
+  // difference of the lengths first would be one more value to keep, and spilled at head size 128.)
+  const auto limit =
+      static_cast<int>(static_cast<unsigned>(row) + 1U + static_cast<unsigned>(seqlen_k) -
+                       static_cast<unsigned>(seqlen_q));
   return limit < 0 ? 0 : (limit < seqlen_k ? limit : seqlen_k);
 }
 
@@ -168,9 +171,11 @@ ASHLAR_HOST_DEVICE float guarded_maximum(float maximum) {
 /// The factor that ends a row: 1 / l; rows that saw nothing keep their zeros.
 ASHLAR_HOST_DEVICE float final_factor(float sum) { return sum == 0.0F ? 1.0F : 1.0F / sum; }
 
-/// ln sum exp of a row from its maximum (unscaled) and ln l; +infinity where nothing was visible.
-ASHLAR_HOST_DEVICE float final_lse(float maximum, float sum, float log_sum, float scale) {
-  return sum == 0.0F ? INFINITY : maximum * scale + log_sum;
+/// ln sum exp of a row from its scaled maximum, in log2 units, and log2 l; +infinity where nothing
+/// was visible.
+ASHLAR_HOST_DEVICE float final_lse(float maximum, float sum, float log2_sum) {
+  constexpr float kLn2 = 0.693147181F;
+  return sum == 0.0F ? INFINITY : (maximum + log2_sum) * kLn2;
 }
 
 }  // namespace ashlar::flashattention2::kernel

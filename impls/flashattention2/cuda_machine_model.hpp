@@ -45,7 +45,7 @@ class ModelThread {
   void multiply_add(float (&c)[4], const Fragment& a, std::uint32_t b0, std::uint32_t b1);
   float shuffle_xor(float value, int mask);
   float exp2(float value) { return std::exp2(value); }
-  float log(float value) { return std::log(value); }
+  float log2(float value) { return std::log2(value); }
   std::uint32_t pack(float low, float high) {
     return core::from_float<Element>(low).bits |
            static_cast<std::uint32_t>(core::from_float<Element>(high).bits) << 16;

@@ -132,6 +132,18 @@ TEST_CASE("column block ranges cover exactly what is visible") {
   }
 }
 
+TEST_CASE("the mask's arithmetic does not overflow at the longest sequences") {
+  constexpr int kLongest = 1 << 30;
+  // In constant expressions an overflow is an error.
+  static_assert(visible_columns<true>(kLongest - 1, kLongest, kLongest) == kLongest);
+  static_assert(visible_columns<true>(kLongest + 126, kLongest, kLongest) == kLongest);
+  static_assert(visible_columns<true>(kLongest - 1, kLongest, 0) == 0);
+  static_assert(visible_columns<true>(0, 1, kLongest) == kLongest);
+  const BlockRange range = block_range<ForwardConfig<64, true>>(kLongest - 128, kLongest, kLongest);
+  CHECK(range.end == kLongest / 128);
+  CHECK(range.unmasked == kLongest / 128 - 1);
+}
+
 TEST_CASE("the grid visits every row block of every head once, causal ones longest first") {
   core::Tensor<4> q(core::DType::f16, {3, 300, 6, 64});
   core::Tensor<4> k(core::DType::f16, {3, 50, 2, 64});
@@ -161,8 +173,9 @@ TEST_CASE("the end of a row guards what saw nothing") {
   CHECK(guarded_maximum(-3.0F) == -3.0F);
   CHECK(final_factor(0.0F) == 1.0F);
   CHECK(final_factor(4.0F) == 0.25F);
-  CHECK(final_lse(-INFINITY, 0.0F, -INFINITY, 0.5F) == INFINITY);
-  CHECK(final_lse(8.0F, 1.0F, 0.0F, 0.5F) == 4.0F);
+  CHECK(final_lse(-INFINITY, 0.0F, -INFINITY) == INFINITY);
+  CHECK(final_lse(6.0F, 4.0F, 2.0F) == Approx(8 * std::log(2.0)));
+  CHECK(std::isnan(final_lse(-INFINITY, NAN, NAN)));
 }
 
 TEST_CASE("what the kernel lacks has a reason") {
