@@ -1,5 +1,6 @@
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,7 @@ namespace ashlar::flashattention2 {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr std::size_t kMostRows = 65535;  // of one launch: samples are the grid's y
 
 /// scores[sample][column], minus infinity where the mask hides the column. One thread per score.
 __global__ void score_kernel(const check::Problem problem, const SampledRow* rows, double* scores) {
@@ -45,13 +47,13 @@ __global__ void softmax_kernel(Index seqlen_k, double* scores, double* lse) {
   double maximum = -INFINITY;
   for (Index c = threadIdx.x; c < seqlen_k; c += kThreads) maximum = fmax(maximum, row[c]);
   maximum = reduce(maximum, shared, [](double a, double b) { return fmax(a, b); });
-  const bool empty = maximum == -INFINITY;
   double sum = 0;
   for (Index c = threadIdx.x; c < seqlen_k; c += kThreads) {
-    row[c] = empty ? 0.0 : exp(row[c] - maximum);
+    row[c] = row[c] == -INFINITY ? 0.0 : exp(row[c] - maximum);  // NaN stays, even if all are
     sum += row[c];
   }
   sum = reduce(sum, shared, [](double a, double b) { return a + b; });
+  const bool empty = sum == 0;
   for (Index c = threadIdx.x; c < seqlen_k && !empty; c += kThreads) row[c] /= sum;
   if (threadIdx.x == 0) lse[blockIdx.x] = empty ? INFINITY : maximum + log(sum);
 }
@@ -98,36 +100,45 @@ void require_inside(const ForwardParams& device, std::span<const SampledRow> row
 
 unsigned blocks(Index items) { return static_cast<unsigned>((items + kThreads - 1) / kThreads); }
 
+/// Device pointers; scores has room for `count` rows.
+void compute_rows(const check::Problem& problem, std::size_t count, const SampledRow* samples,
+                  double* scores, double* lse, double* out) {
+  const auto y = static_cast<unsigned>(count);
+  if (problem.seqlen_k > 0) {
+    score_kernel<<<dim3(blocks(problem.seqlen_k), y), kThreads>>>(problem, samples, scores);
+    ASHLAR_CUDA_CHECK_LAUNCH("score_kernel");
+  }
+  softmax_kernel<<<y, kThreads>>>(problem.seqlen_k, scores, lse);
+  ASHLAR_CUDA_CHECK_LAUNCH("softmax_kernel");
+  output_kernel<<<dim3(blocks(problem.head_dim), y), kThreads>>>(problem, samples, scores, out);
+  ASHLAR_CUDA_CHECK_LAUNCH("output_kernel");
+}
+
 }  // namespace
 
 SampledAnswers cuda_check_rows(const ForwardParams& device, std::span<const SampledRow> rows) {
   validate(device);
   require_inside(device, rows);
   const check::Problem problem = problem_of(device);
-  const std::size_t count = rows.size();
-  const auto columns = static_cast<std::size_t>(problem.seqlen_k);
   const auto width = static_cast<std::size_t>(problem.head_dim);
-  SampledAnswers answers{std::vector<double>(count * width), std::vector<double>(count)};
-  if (count == 0) return answers;
-  core::cuda::DeviceBuffer device_rows(rows.size_bytes());
-  device_rows.copy_in(rows.data(), rows.size_bytes());
-  const auto* const samples = static_cast<const SampledRow*>(device_rows.data());
-  const core::cuda::DeviceBuffer scores(count * columns * sizeof(double));
-  const core::cuda::DeviceBuffer lse(count * sizeof(double));
-  const core::cuda::DeviceBuffer out(count * width * sizeof(double));
-  auto* const score_data = static_cast<double*>(scores.data());
-  const auto y = static_cast<unsigned>(count);
-  if (columns > 0) {
-    score_kernel<<<dim3(blocks(problem.seqlen_k), y), kThreads>>>(problem, samples, score_data);
-    ASHLAR_CUDA_CHECK_LAUNCH("score_kernel");
+  SampledAnswers answers{std::vector<double>(rows.size() * width),
+                         std::vector<double>(rows.size())};
+  const std::size_t most = std::min(rows.size(), kMostRows);
+  if (most == 0) return answers;
+  core::cuda::DeviceBuffer samples(most * sizeof(SampledRow));
+  const core::cuda::DeviceBuffer scores(most * static_cast<std::size_t>(problem.seqlen_k) *
+                                        sizeof(double));
+  const core::cuda::DeviceBuffer lse(most * sizeof(double));
+  const core::cuda::DeviceBuffer out(most * width * sizeof(double));
+  for (std::size_t first = 0; first < rows.size(); first += most) {
+    const std::size_t count = std::min(most, rows.size() - first);
+    samples.copy_in(&rows[first], count * sizeof(SampledRow));
+    compute_rows(problem, count, static_cast<const SampledRow*>(samples.data()),
+                 static_cast<double*>(scores.data()), static_cast<double*>(lse.data()),
+                 static_cast<double*>(out.data()));
+    out.copy_out(&answers.out[first * width], count * width * sizeof(double));
+    lse.copy_out(&answers.lse[first], count * sizeof(double));
   }
-  softmax_kernel<<<y, kThreads>>>(problem.seqlen_k, score_data, static_cast<double*>(lse.data()));
-  ASHLAR_CUDA_CHECK_LAUNCH("softmax_kernel");
-  output_kernel<<<dim3(blocks(problem.head_dim), y), kThreads>>>(problem, samples, score_data,
-                                                                 static_cast<double*>(out.data()));
-  ASHLAR_CUDA_CHECK_LAUNCH("output_kernel");
-  out.copy_out(answers.out.data(), out.bytes());
-  lse.copy_out(answers.lse.data(), lse.bytes());
   return answers;
 }
 

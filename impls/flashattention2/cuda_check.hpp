@@ -21,9 +21,9 @@ struct SampledAnswers {
 };
 
 /// Answers for `rows` of the problem at device pointers; out and lse of the problem are not
-/// touched. Takes f32, f16 and bf16, any head size and strides. Device memory: 8 bytes per row and
-/// column. Throws std::out_of_range for a row outside the problem, std::runtime_error when CUDA
-/// fails or is not built.
+/// touched. Takes f32, f16 and bf16, any head size and strides. Device memory: 8 bytes per column
+/// and row, for at most 65535 rows at a time. Throws std::out_of_range for a row outside the
+/// problem, std::runtime_error when CUDA fails or is not built.
 SampledAnswers cuda_check_rows(const ForwardParams& device, std::span<const SampledRow> rows);
 
 }  // namespace ashlar::flashattention2

@@ -212,6 +212,21 @@ TEST_CASE("the double-precision kernel is the reference", "[gpu]") {
   }
 }
 
+TEST_CASE("the double-precision kernel takes more rows than a grid has", "[gpu]") {
+  if (skipped()) return;
+  Problem problem({16, 30, 40, true, kBrain, 1, 2, 1});
+  const ForwardParams host = problem.params();
+  const CudaProblem device(host);
+  std::vector<SampledRow> rows;
+  for (Index i = 0; i < 70000; ++i) rows.push_back({0, i % 2, i % 16});
+  const SampledAnswers answers = cuda_check_rows(device.params(), rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    REQUIRE(answers.lse[i] == answers.lse[i % 16]);
+    REQUIRE(answers.out[40 * i + 39] == answers.out[40 * (i % 16) + 39]);
+  }
+  CHECK(std::abs(answers.lse[69999] - reference_row(host, 0, 1, 15).lse) < 1e-12);
+}
+
 TEST_CASE("CUDA forward: a large problem against the double-precision kernel", "[gpu]") {
   if (skipped()) return;
   for (const bool causal : {false, true}) {
