@@ -1,5 +1,6 @@
 #include "impls/flashattention2/cuda_arguments.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -10,18 +11,37 @@ constexpr int kRows = ForwardConfig<64, false>::kRows;
 static_assert(kRows == ForwardConfig<128, true>::kRows);
 constexpr Index kLongest = Index{1} << 30;  // rows and columns are int in the kernel
 constexpr Index kGridLimit = 65535;         // of the grid's y and z
+constexpr Index kGridLimitX = 0x7fffffff;
 
-Strides strides_of(const std::array<Index, 4>& strides) {
-  return {strides[0], strides[1], strides[2]};
+/// The stride of an axis that has one element is never taken, whatever it says. But tiles that
+/// stick out of the tensor compute addresses with it, and even a copy of no bytes wants them
+/// aligned.
+template <std::size_t Rank>
+Index stride_of(const std::array<Index, Rank>& shape, const std::array<Index, Rank>& strides,
+                std::size_t axis) {
+  return shape[axis] > 1 ? strides[axis] : 0;
+}
+
+template <class Tensor>
+Strides strides_of(const Tensor& tensor) {
+  return {.batch = stride_of(tensor.shape, tensor.strides, 0),
+          .row = stride_of(tensor.shape, tensor.strides, 1),
+          .head = stride_of(tensor.shape, tensor.strides, 2)};
 }
 
 /// Copies are 16 bytes wide, so every row must start at a multiple of 16 bytes.
-bool strides_fit(const std::array<Index, 4>& shape, const std::array<Index, 4>& strides) {
+template <class Tensor>
+bool strides_fit(const Tensor& tensor) {
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (strides[axis] < 0) return false;
-    if (shape[axis] > 1 && strides[axis] % kChunkElements != 0) return false;
+    const Index stride = stride_of(tensor.shape, tensor.strides, axis);
+    if (stride < 0 || stride % kChunkElements != 0) return false;
   }
-  return shape[3] <= 1 || strides[3] == 1;
+  return tensor.shape[3] <= 1 || tensor.strides[3] == 1;
+}
+
+/// Query heads per K/V head. (Without K/V heads, which validate() refuses, as many as with one.)
+Index group_of(const ForwardParams& params) {
+  return params.heads_q() / std::max<Index>(params.heads_kv(), 1);
 }
 
 Index row_blocks(const ForwardParams& params) { return (params.seqlen_q() + kRows - 1) / kRows; }
@@ -42,10 +62,11 @@ std::optional<std::string> unsupported(const ForwardParams& params) {
   if (params.heads_kv() > kGridLimit || params.batch() > kGridLimit) {
     return "more than 65535 K/V heads or batch entries";
   }
-  if (!strides_fit(params.q.shape, params.q.strides) ||
-      !strides_fit(params.k.shape, params.k.strides) ||
-      !strides_fit(params.v.shape, params.v.strides) ||
-      !strides_fit(params.out.shape, params.out.strides)) {
+  if (row_blocks(params) * group_of(params) > kGridLimitX) {
+    return "more than 2^31 - 1 blocks of rows that share K and V";
+  }
+  if (!strides_fit(params.q) || !strides_fit(params.k) || !strides_fit(params.v) ||
+      !strides_fit(params.out)) {
     return "a stride that is negative or not a multiple of 8 elements";
   }
   return std::nullopt;
@@ -58,13 +79,14 @@ ForwardArguments forward_arguments(const ForwardParams& params) {
   arguments.v = static_cast<const std::uint16_t*>(params.v.data);
   arguments.out = static_cast<std::uint16_t*>(params.out.data);
   arguments.lse = params.lse.data;
-  arguments.q_strides = strides_of(params.q.strides);
-  arguments.k_strides = strides_of(params.k.strides);
-  arguments.v_strides = strides_of(params.v.strides);
-  arguments.out_strides = strides_of(params.out.strides);
-  arguments.lse_strides = {
-      .batch = params.lse.strides[0], .row = params.lse.strides[2], .head = params.lse.strides[1]};
-  arguments.group = static_cast<int>(params.heads_q() / params.heads_kv());
+  arguments.q_strides = strides_of(params.q);
+  arguments.k_strides = strides_of(params.k);
+  arguments.v_strides = strides_of(params.v);
+  arguments.out_strides = strides_of(params.out);
+  arguments.lse_strides = {.batch = stride_of(params.lse.shape, params.lse.strides, 0),
+                           .row = stride_of(params.lse.shape, params.lse.strides, 2),
+                           .head = stride_of(params.lse.shape, params.lse.strides, 1)};
+  arguments.group = static_cast<int>(group_of(params));
   arguments.seqlen_q = static_cast<int>(params.seqlen_q());
   arguments.seqlen_k = static_cast<int>(params.seqlen_k());
   arguments.row_blocks = static_cast<int>(row_blocks(params));
@@ -74,8 +96,7 @@ ForwardArguments forward_arguments(const ForwardParams& params) {
 
 GridIndex forward_grid(const ForwardParams& params) {
   if (params.batch() == 0 || params.heads_q() == 0) return {};
-  const Index group = params.heads_q() / params.heads_kv();
-  return {static_cast<unsigned>(row_blocks(params) * group),
+  return {static_cast<unsigned>(row_blocks(params) * group_of(params)),
           static_cast<unsigned>(params.heads_kv()), static_cast<unsigned>(params.batch())};
 }
 

@@ -44,7 +44,7 @@ void run_grid(const ForwardParams& params, bool falling) {
 }
 
 template <class Element>
-void run_model(const ForwardParams& params, bool falling) {
+void run_order(const ForwardParams& params, bool falling) {
   if (params.head_dim() == 64) {
     params.causal ? run_grid<Element, kernel::ForwardConfig<64, true>>(params, falling)
                   : run_grid<Element, kernel::ForwardConfig<64, false>>(params, falling);
@@ -52,6 +52,34 @@ void run_model(const ForwardParams& params, bool falling) {
     params.causal ? run_grid<Element, kernel::ForwardConfig<128, true>>(params, falling)
                   : run_grid<Element, kernel::ForwardConfig<128, false>>(params, falling);
   }
+}
+
+std::vector<double> answer_of(const ForwardParams& params) {
+  std::vector<double> answer;
+  for (Index b = 0; b < params.batch(); ++b) {
+    for (Index h = 0; h < params.heads_q(); ++h) {
+      for (Index r = 0; r < params.seqlen_q(); ++r) {
+        for (Index d = 0; d < params.head_dim(); ++d) {
+          answer.push_back(testing::read(params.out, b, r, h, d));
+        }
+        answer.push_back(params.lse(b, h, r));
+      }
+    }
+  }
+  return answer;
+}
+
+/// With the first warp ahead of the others and with the last one: a missing barrier is seen in one
+/// of the two at least, and nothing may depend on the order.
+void run_model(const ForwardParams& params) {
+  const auto run = [&](bool falling) {
+    params.q.dtype == core::DType::f16 ? run_order<core::Float16>(params, falling)
+                                       : run_order<core::BFloat16>(params, falling);
+    return answer_of(params);
+  };
+  const std::vector<double> rising = run(false);
+  const bool same = run(true) == rising;
+  REQUIRE(same);
 }
 
 /// Every row against the reference. The bound covers the rounding of P and of the output.
@@ -83,14 +111,13 @@ void check_rows(const ForwardParams& params) {
   }
 }
 
-void check_shape(const Shape& shape, bool falling) {
+void check_shape(const Shape& shape) {
   INFO("Nq " << shape.seqlen_q << " Nk " << shape.seqlen_k << " d " << shape.head_dim << " causal "
              << shape.causal);
   Problem problem(shape);
   const ForwardParams params = problem.params();
   REQUIRE_FALSE(kernel::unsupported(params));
-  shape.dtype == core::DType::f16 ? run_model<core::Float16>(params, falling)
-                                  : run_model<core::BFloat16>(params, falling);
+  run_model(params);
   check_rows(params);
 }
 
@@ -100,22 +127,22 @@ constexpr core::DType kBrain = core::DType::bf16;
 }  // namespace
 
 TEST_CASE("the kernel's code on the model: one tile, ragged, both head sizes and types") {
-  check_shape({1, 1, 64, false, kHalf}, false);
-  check_shape({113, 203, 64, false, kBrain}, true);
-  check_shape({128, 217, 128, false, kHalf}, false);
-  check_shape({3, 299, 128, true, kBrain}, true);
+  check_shape({1, 1, 64, false, kHalf});
+  check_shape({113, 203, 64, false, kBrain});
+  check_shape({128, 217, 128, false, kHalf});
+  check_shape({3, 299, 128, true, kBrain});
 }
 
 TEST_CASE("the kernel's code on the model: causal, more queries than keys, nothing visible") {
-  check_shape({5, 2, 64, true, kHalf}, false);
-  check_shape({200, 70, 64, true, kBrain}, true);
-  check_shape({260, 132, 128, true, kHalf}, false);
-  check_shape({7, 0, 64, false, kHalf}, true);
+  check_shape({5, 2, 64, true, kHalf});
+  check_shape({200, 70, 64, true, kBrain});
+  check_shape({260, 132, 128, true, kHalf});
+  check_shape({7, 0, 64, false, kHalf});
 }
 
 TEST_CASE("the kernel's code on the model: several heads, groups and batches") {
-  check_shape({20, 130, 64, true, kBrain, 2, 4, 2}, true);
-  check_shape({10, 65, 128, false, kHalf, 1, 3, 1}, false);
+  check_shape({20, 130, 64, true, kBrain, 2, 4, 2});
+  check_shape({10, 65, 128, false, kHalf, 1, 3, 1});
 }
 
 TEST_CASE("the kernel's code on the model: maxima that rise and fall from block to block") {
@@ -125,7 +152,7 @@ TEST_CASE("the kernel's code on the model: maxima that rise and fall from block 
     testing::assign(problem.q.any(), [](Index, Index, Index, Index) { return 1.0; });
     testing::assign(problem.k.any(),
                     [slope](Index, Index c, Index, Index) { return slope * double(c) / 64; });
-    run_model<core::Float16>(params, slope > 0);
+    run_model(params);
     check_rows(params);
   }
 }
@@ -143,7 +170,7 @@ TEST_CASE("the kernel's code on the model: maxima of 5e5 that rise by halves") {
     });
     testing::assign(problem.v.any(),
                     [](Index, Index c, Index, Index d) { return c < 100 + 3 * d ? 1.0 : -1.0; });
-    run_model<core::Float16>(params, slope > 0);
+    run_model(params);
     check_rows(params);
   }
 }
@@ -170,11 +197,37 @@ TEST_CASE("the kernel's code on the model: strided tensors, gaps untouched") {
   const ForwardParams params{part(0), part(1), part(2), part(3), lse.view<float>(), 0.125F, true};
   validate(params);
   REQUIRE_FALSE(kernel::unsupported(params));
-  run_model<core::Float16>(params, false);
+  run_model(params);
   check_rows(params);
   for (Index i = 0; i < storage.size(); ++i) {
     if (i % kStep >= 4 * kPart) REQUIRE(data[i].bits == 0x7e00);
   }
+}
+
+TEST_CASE("the kernel's code on the model: rows behind the last key are not read") {
+  // Tiles of K and V stick out of the view into rows that hold NaN, in every batch entry.
+  for (const Index seqlen_k : {1, 70, 200}) {
+    for (const core::DType dtype : {kHalf, kBrain}) {
+      const testing::Shape shape{40, seqlen_k, 64, false, dtype, 2, 2, 1};
+      Problem problem(shape);
+      ForwardParams params = problem.params();
+      const testing::Tailed keys(problem.k, 128);
+      const testing::Tailed values(problem.v, 128);
+      params.k = keys.view();
+      params.v = values.view();
+      run_model(params);
+      check_rows(params);
+    }
+  }
+}
+
+TEST_CASE("the kernel's code on the model: strides of axes with one element mean nothing") {
+  Problem problem({1, 1, 64, false, kHalf});
+  ForwardParams params = problem.params();
+  for (auto* tensor : {&params.q, &params.k, &params.v}) tensor->strides = {1, 3, 5, 1};
+  params.out.strides = {1, 3, 5, 1};
+  run_model(params);
+  check_rows(params);
 }
 
 TEST_CASE("the double-precision check's arithmetic is the reference's") {

@@ -2,8 +2,9 @@
 // Test support: a CPU model of one thread block, on which ForwardBlock runs unchanged. Every thread
 // is a fiber. Warps run as far ahead of each other as barriers allow, in rising or falling order,
 // and asynchronous copies leave NaN in their destination until their thread waits for them, so a
-// missing barrier or wait shows as a wrong answer. Fragment layouts are those of the PTX manual for
-// ldmatrix and mma.m16n8k16, written here independently of the kernel's index maps.
+// missing barrier or wait shows as a wrong answer. Misaligned addresses are errors. Fragment
+// layouts are those of the PTX manual for ldmatrix and mma.m16n8k16, written here independently of
+// the kernel's index maps.
 #include <ucontext.h>
 
 #include <array>
@@ -62,7 +63,10 @@ class ModelThread {
     std::memcpy(&chunk, shared(from, 16), 16);
     return chunk;
   }
-  void store_chunk(void* to, const Fragment& value) { std::memcpy(to, &value, 16); }
+  void store_chunk(void* to, const Fragment& value) {
+    require_aligned(to);
+    std::memcpy(to, &value, 16);
+  }
 
  private:
   struct Copy {
@@ -72,6 +76,12 @@ class ModelThread {
 
   unsigned char* shared(int offset, int bytes);
   Fragment load(int from, bool transposed);
+  /// Global accesses of 16 bytes fault elsewhere, even copies of none of them.
+  static void require_aligned(const void* address) {
+    if (reinterpret_cast<std::uintptr_t>(address) % kChunkBytes != 0) {
+      throw std::logic_error("a global address is not a multiple of 16");
+    }
+  }
 
   BlockModel& model_;
   int thread_;
@@ -224,6 +234,7 @@ unsigned char* ModelThread<Element>::shared(int offset, int bytes) {
 
 template <class Element>
 void ModelThread<Element>::copy_async(int to, const void* from, bool valid) {
+  require_aligned(from);
   Copy copy{to, {}};
   if (valid) std::memcpy(copy.bytes.data(), from, kChunkBytes);
   copies_.push_back(copy);

@@ -198,6 +198,39 @@ TEST_CASE("what the kernel lacks has a reason") {
   CHECK_FALSE(reason(core::DType::f16, 64, 0.125F, -64).empty());
 }
 
+TEST_CASE("a grid beyond what a launch takes has a reason") {
+  const auto reason = [](Index seqlen_q, Index heads_q) {
+    ForwardParams params;
+    params.q = {nullptr, core::DType::f16, {1, seqlen_q, heads_q, 64}};
+    params.k = {nullptr, core::DType::f16, {1, 4, 1, 64}};
+    params.v = params.k;
+    params.out = {nullptr, core::DType::f16, {1, seqlen_q, heads_q, 64}};
+    params.scale = 1;
+    return unsupported(params).value_or("");
+  };
+  constexpr Index kLongest = Index{1} << 30;
+  CHECK(reason(kLongest, 255).empty());
+  CHECK(reason(kLongest, 256) == "more than 2^31 - 1 blocks of rows that share K and V");
+  CHECK(reason(kLongest, 512) == "more than 2^31 - 1 blocks of rows that share K and V");
+  CHECK(reason(kLongest + 1, 1) == "a sequence longer than 2^30");
+}
+
+TEST_CASE("the strides of axes with one element do not count") {
+  core::Tensor<4> one(core::DType::f16, {1, 1, 1, 64});
+  core::Tensor<3> lse(core::DType::f32, {1, 1, 1});
+  const core::AnyView<4> odd{one.data(), core::DType::f16, {1, 1, 1, 64}, {-5, 3, 7, 1}};
+  const core::View<float, 3> odd_lse{lse.view<float>().data, {1, 1, 1}, {-5, 3, 7}};
+  const ForwardParams params{odd, odd, odd, odd, odd_lse, 0.125F, false};
+  REQUIRE_FALSE(unsupported(params));
+  const ForwardArguments arguments = forward_arguments(params);
+  for (const Strides& strides : {arguments.q_strides, arguments.k_strides, arguments.v_strides,
+                                 arguments.out_strides, arguments.lse_strides}) {
+    CHECK(strides.batch == 0);
+    CHECK(strides.row == 0);
+    CHECK(strides.head == 0);
+  }
+}
+
 TEST_CASE("the double-precision check decodes every 16-bit value") {
   for (unsigned bits = 0; bits < 0x10000; ++bits) {
     const core::Float16 half{static_cast<std::uint16_t>(bits)};

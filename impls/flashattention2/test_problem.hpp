@@ -2,6 +2,7 @@
 // For tests of every implementation of attention: a small problem that owns its tensors, outputs
 // filled with NaN first.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -86,6 +87,27 @@ class Problem {
   core::Tensor<3> lse;
   bool causal;
   float scale;
+};
+
+/// A copy of a tensor whose storage has `tail` more rows in every batch entry, all of them NaN. The
+/// view shows the tensor alone.
+class Tailed {
+ public:
+  Tailed(const core::Tensor<4>& source, Index tail)
+      : shape_(source.shape()),
+        storage_(source.dtype(), {shape_[0], shape_[1] + tail, shape_[2], shape_[3]}) {
+    assign(storage_.any(), [&](Index a, Index b, Index c, Index d) {
+      return b < shape_[1] ? read(source.any(), a, b, c, d)
+                           : std::numeric_limits<double>::quiet_NaN();
+    });
+  }
+  core::ConstAnyView<4> view() const {
+    return {storage_.data(), storage_.dtype(), shape_, core::contiguous_strides(storage_.shape())};
+  }
+
+ private:
+  std::array<Index, 4> shape_;
+  core::Tensor<4> storage_;
 };
 
 /// Largest differences between the outputs in `params` and the reference on the same inputs; an

@@ -14,7 +14,7 @@ std::size_t extent_bytes(std::size_t element_bytes, std::span<const Index> shape
                          std::span<const Index> strides) {
   Index last = 0;
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    if (strides[axis] < 0)
+    if (shape[axis] > 1 && strides[axis] < 0)
       throw std::invalid_argument("a tensor for the GPU has a negative stride");
     if (shape[axis] == 0) return 0;
     last += (shape[axis] - 1) * strides[axis];
