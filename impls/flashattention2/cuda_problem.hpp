@@ -9,8 +9,8 @@ class CudaProblem {
  public:
   /// Copies q, k and v to the device; out and lse start poisoned. The host tensors must outlive
   /// this object, since fetch() writes to them. Throws what validate() throws,
-  /// std::invalid_argument for negative strides, std::runtime_error when CUDA fails or there is no
-  /// device.
+  /// std::invalid_argument for negative strides, std::bad_alloc when device memory is short,
+  /// std::runtime_error when CUDA fails or there is no device.
   explicit CudaProblem(const ForwardParams& host);
 
   /// The same shapes and strides, with device pointers.

@@ -5,8 +5,8 @@
 namespace ashlar::core::cuda {
 
 /// Memory of device 0, aligned to 256 bytes, contents unspecified. Move-only. Copies and fills have
-/// finished when they return. Every member but the destructor throws std::runtime_error, naming the
-/// CUDA call, when it fails.
+/// finished when they return. The constructor throws std::bad_alloc when memory is short; every
+/// member but the destructor throws std::runtime_error, naming the CUDA call, when that fails.
 class DeviceBuffer {
  public:
   DeviceBuffer() = default;

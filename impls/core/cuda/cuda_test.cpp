@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,13 @@ TEST_CASE("a device buffer keeps what is copied in") {
   CHECK(received[7] == 0xff);
   CHECK(received[1008] == 0xff);
   CHECK(std::equal(sent.begin(), sent.end(), received.begin() + 8));
+}
+
+TEST_CASE("more than the device has is std::bad_alloc, and nothing is left behind") {
+  if (!device_status().available) return;
+  CHECK_THROWS_AS(DeviceBuffer(std::size_t{1} << 50), std::bad_alloc);
+  CHECK_NOTHROW(DeviceBuffer(1024));
+  CHECK_NOTHROW(synchronize());
 }
 
 }  // namespace ashlar::core::cuda

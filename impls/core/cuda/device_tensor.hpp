@@ -17,8 +17,9 @@ class DeviceTensor {
   static constexpr std::size_t kGuardBytes = 256;
 
   DeviceTensor() = default;
-  /// Strides in elements, none negative (throws std::invalid_argument). With upload the elements
-  /// are copied from host, else they are poisoned. Throws std::runtime_error when CUDA does.
+  /// Strides in elements, none negative on an axis of several (throws std::invalid_argument). With
+  /// upload the elements are copied from host, else they are poisoned. Throws what DeviceBuffer
+  /// throws.
   DeviceTensor(const void* host, std::size_t element_bytes, std::span<const Index> shape,
                std::span<const Index> strides, bool upload);
 
