@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "impls/flashattention2/cuda_arguments.hpp"
-#include "impls/flashattention2/cuda_launch.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -16,15 +15,21 @@ void require_aligned(const void* pointer, const char* name) {
 }
 
 template <class Element>
-void launch(const ForwardParams& params, const kernel::GridIndex& grid, void* stream) {
-  const kernel::ForwardArguments arguments = kernel::forward_arguments(params);
+kernel::LaunchForward launcher(const ForwardParams& params) {
   if (params.head_dim() == 64) {
-    params.causal ? kernel::launch_forward<Element, 64, true>(arguments, grid, stream)
-                  : kernel::launch_forward<Element, 64, false>(arguments, grid, stream);
-  } else {
-    params.causal ? kernel::launch_forward<Element, 128, true>(arguments, grid, stream)
-                  : kernel::launch_forward<Element, 128, false>(arguments, grid, stream);
+    return params.causal ? kernel::launch_forward<Element, 64, true>
+                         : kernel::launch_forward<Element, 64, false>;
   }
+  return params.causal ? kernel::launch_forward<Element, 128, true>
+                       : kernel::launch_forward<Element, 128, false>;
+}
+
+const ForwardParams& supported(const ForwardParams& params) {
+  validate(params);
+  if (const auto reason = cuda_unsupported(params)) {
+    throw std::invalid_argument("CUDA attention: " + *reason);
+  }
+  return params;
 }
 
 }  // namespace
@@ -38,22 +43,22 @@ std::optional<std::string> cuda_unsupported(const ForwardParams& params) {
   return kernel::unsupported(params);
 }
 
-void cuda_forward(const ForwardParams& device, void* stream) {
-  validate(device);
-  if (const auto reason = cuda_unsupported(device)) {
-    throw std::invalid_argument("CUDA attention: " + *reason);
-  }
+CudaLaunch::CudaLaunch(const ForwardParams& device)
+    : arguments_(kernel::forward_arguments(supported(device))),
+      grid_(kernel::forward_grid(device)),
+      launch_(device.q.dtype == core::DType::f16 ? launcher<core::Float16>(device)
+                                                 : launcher<core::BFloat16>(device)) {
   require_aligned(device.q.data, "q");
   require_aligned(device.k.data, "k");
   require_aligned(device.v.data, "v");
   require_aligned(device.out.data, "out");
-  const kernel::GridIndex grid = kernel::forward_grid(device);
-  if (grid.x == 0) return;
-  if (device.q.dtype == core::DType::f16) {
-    launch<core::Float16>(device, grid, stream);
-  } else {
-    launch<core::BFloat16>(device, grid, stream);
-  }
 }
+
+void CudaLaunch::operator()(void* stream) const {
+  if (grid_.x != 0) launch_(arguments_, grid_, stream);
+}
+
+CudaForward::CudaForward(const ForwardParams& host)
+    : problem_(supported(host)), launch_(problem_.params()) {}
 
 }  // namespace ashlar::flashattention2

@@ -8,6 +8,7 @@
 
 #include "impls/core/cuda/device.hpp"
 #include "impls/flashattention2/attention.hpp"
+#include "impls/flashattention2/cuda_launch.hpp"
 #include "impls/flashattention2/cuda_problem.hpp"
 
 namespace ashlar::flashattention2 {
@@ -19,24 +20,44 @@ const core::cuda::DeviceStatus& cuda_device();
 /// shape, type or stride that the kernel lacks. Nothing when it can. Host or device pointers.
 std::optional<std::string> cuda_unsupported(const ForwardParams& params);
 
-/// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. All
-/// pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
-/// std::invalid_argument for what cuda_unsupported() names, std::runtime_error when the launch
-/// fails.
-void cuda_forward(const ForwardParams& device, void* stream);
+/// The kernel for one problem in device memory, checked and ready: starting it costs the host a
+/// launch and nothing else, so that a timer that counts the host's part sees no validation.
+class CudaLaunch {
+ public:
+  /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
+  /// std::invalid_argument for what validate() and cuda_unsupported() name.
+  explicit CudaLaunch(const ForwardParams& device);
 
-/// A problem on the GPU and the kernel that solves it; copies happen outside execute().
+  /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
+  /// std::runtime_error when the launch fails.
+  void operator()(void* stream) const;
+
+ private:
+  kernel::ForwardArguments arguments_;
+  kernel::GridIndex grid_;
+  kernel::LaunchForward launch_ = nullptr;
+};
+
+/// Checks and starts at once.
+inline void cuda_forward(const ForwardParams& device, void* stream) {
+  const CudaLaunch launch(device);
+  launch(stream);
+}
+
+/// A problem on the GPU and the kernel that solves it; copies and checks happen outside execute().
 class CudaForward {
  public:
-  explicit CudaForward(const ForwardParams& host) : problem_(host) {}
+  /// Throws what CudaLaunch and CudaProblem throw.
+  explicit CudaForward(const ForwardParams& host);
 
   void poison() { problem_.poison(); }
-  void execute(void* stream) { cuda_forward(problem_.params(), stream); }
+  void execute(void* stream) { launch_(stream); }
   void fetch() { problem_.fetch(); }
   const CudaProblem& problem() const { return problem_; }
 
  private:
   CudaProblem problem_;
+  CudaLaunch launch_;
 };
 
 }  // namespace ashlar::flashattention2

@@ -2,6 +2,8 @@
 // The GPU's side of cuda_forward_block.hpp: one PTX instruction per function, and the launch.
 #include <cuda_runtime.h>
 
+#include <atomic>
+#include <cstdint>
 #include <type_traits>
 
 #include "impls/core/cuda/check.cuh"
@@ -131,12 +133,26 @@ __global__ void __launch_bounds__(Config::kThreads, 2)
   block.run();
 }
 
+/// Shared memory beyond 48 KiB has to be asked for, once for each kernel and device: asking again
+/// would be the longest part of a launch.
+template <class Element, class Config>
+void allow_shared_memory() {
+  static std::atomic<std::uint64_t> allowed{0};  // a bit for each device
+  int device = 0;
+  ASHLAR_CUDA_CHECK(cudaGetDevice(&device));
+  const std::uint64_t bit = device < 64 ? std::uint64_t{1} << device : 0;
+  if ((allowed.load(std::memory_order_relaxed) & bit) != 0) return;
+  ASHLAR_CUDA_CHECK(cudaFuncSetAttribute(forward_kernel<Element, Config>,
+                                         cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                         Config::kSharedBytes));
+  allowed.fetch_or(bit, std::memory_order_relaxed);
+}
+
 template <class Element, int HeadDim, bool Causal>
 void launch_forward(const ForwardArguments& arguments, const GridIndex& grid, void* stream) {
   using Config = ForwardConfig<HeadDim, Causal>;
+  allow_shared_memory<Element, Config>();
   const auto kernel = forward_kernel<Element, Config>;
-  ASHLAR_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         Config::kSharedBytes));
   kernel<<<dim3(grid.x, grid.y, grid.z), Config::kThreads, Config::kSharedBytes,
            static_cast<cudaStream_t>(stream)>>>(arguments);
   ASHLAR_CUDA_CHECK_LAUNCH("forward_kernel");

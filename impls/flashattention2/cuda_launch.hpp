@@ -10,4 +10,7 @@ namespace ashlar::flashattention2::kernel {
 template <class Element, int HeadDim, bool Causal>
 void launch_forward(const ForwardArguments& arguments, const GridIndex& grid, void* stream);
 
+using LaunchForward = void (*)(const ForwardArguments& arguments, const GridIndex& grid,
+                               void* stream);
+
 }  // namespace ashlar::flashattention2::kernel

@@ -245,13 +245,14 @@ TEST_CASE("CUDA forward: what it cannot do is said, not done") {
   if (cuda_device().available) {
     CHECK(*reason == "head size 80 (64 and 128 only)");
     CHECK_THROWS_AS(cuda_forward(problem.params(), nullptr), std::invalid_argument);
+    CHECK_THROWS_AS(CudaForward(problem.params()), std::invalid_argument);
     const CudaProblem device(problem.params());
     const std::vector<SampledRow> outside = {{0, 0, 8}};
     CHECK_THROWS_AS(cuda_check_rows(device.params(), outside), std::out_of_range);
   } else {
     CHECK(*reason == cuda_device().reason);
     CHECK(cuda_built() == (reason->rfind("no device", 0) == 0));
-    CHECK_THROWS(CudaForward(problem.params()));
+    CHECK_THROWS_WITH(CudaForward(problem.params()), "CUDA attention: " + *reason);
   }
 }
 
