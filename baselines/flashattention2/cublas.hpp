@@ -4,22 +4,23 @@
 #include <optional>
 #include <string>
 
-#include "impls/core/cuda/library.hpp"
 #include "impls/core/dtype.hpp"
 
 namespace ashlar::flashattention2::baselines {
 
-/// One side of a batched product: a column-major matrix (leading dimension in elements) and the
-/// step from one matrix of the batch to the next.
+/// One side of a batched product: column-major matrices (leading dimension in elements), either a
+/// fixed step apart or anywhere.
 struct BatchedMatrix {
-  const void* data = nullptr;
+  const void* first = nullptr;       // device memory
+  std::int64_t step = 0;             // in elements
+  const void* const* all = nullptr;  // instead of both: their addresses, in device memory
   std::int64_t leading = 0;
-  std::int64_t step = 0;
   bool transposed = false;
 };
 
 /// C = alpha op(A) op(B) for `batch` column-major matrices, m x n x k, C never transposed. Elements
-/// are of one type (f32, f16, bf16); sums and alpha are float.
+/// are of one type (f32, f16, bf16); sums and alpha are float. Addresses for all of a, b and c or
+/// for none.
 struct BatchedProduct {
   core::DType dtype = core::DType::f32;
   std::int64_t m = 0, n = 0, k = 0, batch = 0;
@@ -27,10 +28,12 @@ struct BatchedProduct {
   BatchedMatrix a, b, c;
 };
 
-/// A cuBLAS handle. Move-only.
+/// A cuBLAS handle. The library is opened once for the process and never closed: it keeps threads
+/// and a context of its own. Neither copied nor moved.
 class Cublas {
  public:
-  /// Throws std::runtime_error when the library cannot be opened or makes no handle.
+  /// Throws std::runtime_error when the library cannot be opened or makes no handle,
+  /// std::bad_alloc when it is for want of memory.
   Cublas();
   ~Cublas();
   Cublas(const Cublas&) = delete;
@@ -38,17 +41,16 @@ class Cublas {
 
   /// Why the library cannot be opened; nothing when it can. Asked once and remembered.
   static const std::optional<std::string>& missing();
+  /// The name by which it was opened.
+  static const std::string& library_name();
 
   void set_stream(void* stream);
   /// Starts the product on the stream. Throws std::runtime_error with the status when cuBLAS fails.
   void multiply(const BatchedProduct& product);
-  const std::string& library_name() const { return library_.name(); }
 
  private:
-  void check(int status, const char* call) const;
-
-  core::cuda::DynamicLibrary library_;
   void* handle_ = nullptr;
+  void* stream_ = nullptr;
 };
 
 }  // namespace ashlar::flashattention2::baselines

@@ -1,14 +1,16 @@
 #include "baselines/flashattention2/naive_cuda.hpp"
 
-#include <cmath>
+#include <array>
 #include <limits>
 #include <stdexcept>
+#include <vector>
 
-#include "baselines/flashattention2/naive_cuda_softmax.hpp"
 #include "impls/core/cuda/device.hpp"
 
 namespace ashlar::flashattention2::baselines {
 namespace {
+
+constexpr std::size_t kMebi = std::size_t{1} << 20;
 
 /// Rows of scores start at multiples of 16 bytes, for vector accesses and fast products.
 Index padded_columns(const ForwardParams& params) { return (params.seqlen_k() + 7) / 8 * 8; }
@@ -17,15 +19,21 @@ Index score_rows(const ForwardParams& params) {
   return params.batch() * params.heads_q() * params.seqlen_q();
 }
 
-const std::byte* at(const void* data, core::DType dtype, Index elements) {
-  return static_cast<const std::byte*>(data) + elements * static_cast<Index>(core::size_of(dtype));
+/// From one row to the next; a tensor of one row may say anything.
+template <class Tensor>
+Index row_stride(const Tensor& tensor) {
+  return tensor.shape[1] > 1 ? tensor.strides[1] : tensor.shape[3];
 }
 
 /// cuBLAS wants matrices whose columns do not overlap.
-bool strides_fit(const core::ConstAnyView<4>& tensor) {
+template <class Tensor>
+bool strides_fit(const Tensor& tensor) {
+  for (const std::size_t axis : {0, 2}) {
+    if (tensor.shape[axis] > 1 && tensor.strides[axis] < 0) return false;
+  }
   const bool dense = tensor.shape[3] <= 1 || tensor.strides[3] == 1;
-  return dense && tensor.strides[1] >= tensor.shape[3] && tensor.strides[0] >= 0 &&
-         tensor.strides[2] >= 0 && tensor.strides[1] <= std::numeric_limits<int>::max();
+  return dense && row_stride(tensor) >= tensor.shape[3] &&
+         row_stride(tensor) <= std::numeric_limits<int>::max();
 }
 
 std::optional<std::string> shape_unsupported(const ForwardParams& params) {
@@ -33,7 +41,6 @@ std::optional<std::string> shape_unsupported(const ForwardParams& params) {
   if (dtype != core::DType::f32 && dtype != core::DType::f16 && dtype != core::DType::bf16) {
     return "element type " + std::string(core::name_of(dtype));
   }
-  if (params.q.size() == 0 || params.k.size() == 0) return "an empty tensor";
   constexpr Index kLimit = std::numeric_limits<int>::max();
   if (padded_columns(params) > kLimit || score_rows(params) > kLimit) return "more than 2^31 rows";
   if (!strides_fit(params.q) || !strides_fit(params.k) || !strides_fit(params.v) ||
@@ -51,20 +58,78 @@ const ForwardParams& supported(const ForwardParams& params) {
   return params;
 }
 
-}  // namespace
+/// Bytes from the first element to the end of the last.
+template <class Tensor>
+std::size_t extent_bytes(const Tensor& tensor, std::size_t element_bytes) {
+  Index last = 0;
+  for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {
+    if (tensor.shape[axis] == 0) return 0;
+    last += (tensor.shape[axis] - 1) * tensor.strides[axis];
+  }
+  return static_cast<std::size_t>(last + 1) * element_bytes;
+}
 
-/// Query heads of one batch entry that one batched product can serve.
-struct NaiveCudaForward::HeadGroup {
-  Index batch = 0;
-  Index head = 0;
-  Index count = 0;
-  Index head_kv = 0;
-  Index step_kv = 0;  // from one matrix of K or V to the next, in heads
-};
+/// A head's rows of a tensor on the device.
+template <class Tensor>
+const void* matrix_at(const Tensor& tensor, Index batch, Index head) {
+  const Index elements = batch * tensor.strides[0] + head * tensor.strides[2];
+  return static_cast<const std::byte*>(tensor.data) +
+         elements * static_cast<Index>(core::size_of(tensor.dtype));
+}
+
+enum Operand : std::size_t { kQueries, kKeys, kScores, kValues, kOutput, kOperands };
+
+/// The addresses that the two products take, one list per operand, all query heads in order. Query
+/// heads of a group name the same keys and values.
+std::array<std::vector<const void*>, kOperands> matrix_addresses(const ForwardParams& device,
+                                                                 const void* scores) {
+  std::array<std::vector<const void*>, kOperands> lists;
+  const Index head_bytes = device.seqlen_q() * padded_columns(device) *
+                           static_cast<Index>(core::size_of(device.q.dtype));
+  for (Index b = 0; b < device.batch(); ++b) {
+    for (Index h = 0; h < device.heads_q(); ++h) {
+      const Index g = device.kv_head(h);
+      lists[kQueries].push_back(matrix_at(device.q, b, h));
+      lists[kKeys].push_back(matrix_at(device.k, b, g));
+      lists[kScores].push_back(static_cast<const std::byte*>(scores) +
+                               (b * device.heads_q() + h) * head_bytes);
+      lists[kValues].push_back(matrix_at(device.v, b, g));
+      lists[kOutput].push_back(matrix_at(device.out, b, h));
+    }
+  }
+  return lists;
+}
+
+SoftmaxArguments softmax_arguments(const ForwardParams& device, void* scores) {
+  SoftmaxArguments arguments;
+  arguments.scores = scores;
+  arguments.lse = device.lse.data;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    arguments.lse_strides[axis] = device.lse.strides[axis];
+  }
+  arguments.rows = score_rows(device);
+  arguments.heads = device.heads_q();
+  arguments.seqlen_q = device.seqlen_q();
+  arguments.seqlen_k = device.seqlen_k();
+  arguments.padded_columns = padded_columns(device);
+  arguments.causal = device.causal;
+  return arguments;
+}
+
+}  // namespace
 
 std::size_t naive_cuda_score_bytes(const ForwardParams& params) {
   return static_cast<std::size_t>(score_rows(params)) *
          static_cast<std::size_t>(padded_columns(params)) * core::size_of(params.q.dtype);
+}
+
+std::size_t naive_cuda_needed_bytes(const ForwardParams& params) {
+  constexpr std::size_t kLibraryBytes = 64 * kMebi;  // cuBLAS's workspace and kernels
+  const std::size_t element = core::size_of(params.q.dtype);
+  return naive_cuda_score_bytes(params) + extent_bytes(params.q, element) +
+         extent_bytes(params.k, element) + extent_bytes(params.v, element) +
+         extent_bytes(params.out, element) + extent_bytes(params.lse, sizeof(float)) +
+         kLibraryBytes;
 }
 
 std::optional<std::string> naive_cuda_unsupported(const ForwardParams& params) {
@@ -72,81 +137,77 @@ std::optional<std::string> naive_cuda_unsupported(const ForwardParams& params) {
   if (!device.available) return device.reason;
   if (Cublas::missing()) return Cublas::missing();
   if (auto reason = shape_unsupported(params)) return reason;
-  const std::size_t needed = naive_cuda_score_bytes(params);
-  if (needed > core::cuda::free_memory_bytes()) {
-    constexpr std::size_t kMebi = std::size_t{1} << 20;
-    return "too little device memory: the scores take " + std::to_string(needed / kMebi) +
-           " MiB, free are " + std::to_string(core::cuda::free_memory_bytes() / kMebi) + " MiB";
+  const std::size_t needed = naive_cuda_needed_bytes(params);
+  const std::size_t available = core::cuda::free_memory_bytes();
+  if (needed > available) {
+    return "too little device memory: " + std::to_string(needed / kMebi) + " MiB are needed (" +
+           std::to_string(naive_cuda_score_bytes(params) / kMebi) + " for the scores), free are " +
+           std::to_string(available / kMebi) + " MiB";
   }
   return std::nullopt;
 }
 
+/// Column-major, a matrix (rows, head size) is its transpose. So the products are
+///   S^T (columns x rows) = scale K Q^T   and   O^T (head size x rows) = V^T P^T.
+/// One stride reaches the heads of one batch entry; several entries, or groups that share keys,
+/// need a list of addresses to be a single call. (For one entry strides are kept: they let cuBLAS
+/// choose among all of its kernels.)
 NaiveCudaForward::NaiveCudaForward(const ForwardParams& host)
-    : problem_(supported(host)), scores_(naive_cuda_score_bytes(host)) {}
-
-/// With one K/V head per query head, one product serves all heads; else one per K/V head.
-template <class Visit>
-void NaiveCudaForward::for_each_group(const Visit& visit) const {
+    : problem_(supported(host)), scores_(naive_cuda_score_bytes(host)) {
   const ForwardParams& p = problem_.params();
-  const Index size = p.heads_q() / p.heads_kv();
+  softmax_ = softmax_arguments(p, scores_.data());
+  const Index columns = padded_columns(p);
+  const Index count = p.batch() * p.heads_q();
+  keys_ = {p.q.dtype, p.seqlen_k(), p.seqlen_q(), p.head_dim(), count, p.scale, {}, {}, {}};
+  keys_.a = {p.k.data, p.k.strides[2], nullptr, row_stride(p.k), true};
+  keys_.b = {p.q.data, p.q.strides[2], nullptr, row_stride(p.q), false};
+  keys_.c = {scores_.data(), p.seqlen_q() * columns, nullptr, columns, false};
+  values_ = {p.q.dtype, p.head_dim(), p.seqlen_q(), p.seqlen_k(), count, 1.0F, {}, {}, {}};
+  values_.a = {p.v.data, p.v.strides[2], nullptr, row_stride(p.v), false};
+  values_.b = keys_.c;
+  values_.c = {p.out.data, p.out.strides[2], nullptr, row_stride(p.out), false};
+  if (p.batch() == 1 && p.heads_kv() == p.heads_q()) return;
+
+  const auto lists = matrix_addresses(p, scores_.data());
+  const std::size_t list_bytes = static_cast<std::size_t>(count) * sizeof(void*);
+  addresses_ = core::cuda::DeviceBuffer(kOperands * list_bytes);
+  const auto place = [&](Operand operand) {
+    addresses_.copy_in(lists[operand].data(), list_bytes, operand * list_bytes);
+    return static_cast<const void* const*>(addresses_.data()) +
+           operand * static_cast<std::size_t>(count);
+  };
+  keys_.a.all = place(kKeys);
+  keys_.b.all = place(kQueries);
+  keys_.c.all = place(kScores);
+  values_.a.all = place(kValues);
+  values_.b.all = keys_.c.all;
+  values_.c.all = place(kOutput);
+}
+
+/// The answer where there is no key: cuBLAS wants a matrix even for a sum of nothing.
+void NaiveCudaForward::zero_output(void* stream) {
+  const ForwardParams& p = problem_.params();
+  const std::size_t element = core::size_of(p.out.dtype);
   for (Index b = 0; b < p.batch(); ++b) {
-    if (size == 1) {
-      visit(HeadGroup{b, 0, p.heads_q(), 0, 1});
-      continue;
+    for (Index h = 0; h < p.heads_q(); ++h) {
+      launch_zeros(const_cast<void*>(matrix_at(p.out, b, h)),
+                   static_cast<std::size_t>(row_stride(p.out)) * element,
+                   static_cast<std::size_t>(p.head_dim()) * element,
+                   static_cast<std::size_t>(p.seqlen_q()), stream);
     }
-    for (Index g = 0; g < p.heads_kv(); ++g) visit(HeadGroup{b, g * size, size, g, 0});
   }
 }
 
-/// S^T (columns x rows, column-major, which is S row by row) = scale K Q^T.
-void NaiveCudaForward::multiply_keys(const HeadGroup& group) {
-  const ForwardParams& p = problem_.params();
-  const Index columns = padded_columns(p);
-  const Index first = (group.batch * p.heads_q() + group.head) * p.seqlen_q() * columns;
-  BatchedProduct product{
-      p.q.dtype, p.seqlen_k(), p.seqlen_q(), p.head_dim(), group.count, p.scale, {}, {}, {}};
-  product.a = {
-      at(p.k.data, p.k.dtype, group.batch * p.k.strides[0] + group.head_kv * p.k.strides[2]),
-      p.k.strides[1], group.step_kv * p.k.strides[2], true};
-  product.b = {at(p.q.data, p.q.dtype, group.batch * p.q.strides[0] + group.head * p.q.strides[2]),
-               p.q.strides[1], p.q.strides[2], false};
-  product.c = {at(scores_.data(), p.q.dtype, first), columns, p.seqlen_q() * columns, false};
-  cublas_.multiply(product);
-}
-
-/// O^T (head size x rows, column-major) = V^T P^T.
-void NaiveCudaForward::multiply_values(const HeadGroup& group) {
-  const ForwardParams& p = problem_.params();
-  const Index columns = padded_columns(p);
-  const Index first = (group.batch * p.heads_q() + group.head) * p.seqlen_q() * columns;
-  BatchedProduct product{
-      p.q.dtype, p.head_dim(), p.seqlen_q(), p.seqlen_k(), group.count, 1.0F, {}, {}, {}};
-  product.a = {
-      at(p.v.data, p.v.dtype, group.batch * p.v.strides[0] + group.head_kv * p.v.strides[2]),
-      p.v.strides[1], group.step_kv * p.v.strides[2], false};
-  product.b = {at(scores_.data(), p.q.dtype, first), columns, p.seqlen_q() * columns, false};
-  product.c = {
-      at(p.out.data, p.out.dtype, group.batch * p.out.strides[0] + group.head * p.out.strides[2]),
-      p.out.strides[1], p.out.strides[2], false};
-  cublas_.multiply(product);
-}
-
 void NaiveCudaForward::execute(void* stream) {
-  const ForwardParams& p = problem_.params();
+  if (softmax_.rows == 0) return;
   cublas_.set_stream(stream);
-  for_each_group([this](const HeadGroup& group) { multiply_keys(group); });
-  SoftmaxArguments arguments;
-  arguments.scores = scores_.data();
-  arguments.lse = p.lse.data;
-  for (std::size_t axis = 0; axis < 3; ++axis) arguments.lse_strides[axis] = p.lse.strides[axis];
-  arguments.rows = score_rows(p);
-  arguments.heads = p.heads_q();
-  arguments.seqlen_q = p.seqlen_q();
-  arguments.seqlen_k = p.seqlen_k();
-  arguments.padded_columns = padded_columns(p);
-  arguments.causal = p.causal;
-  launch_softmax(arguments, p.q.dtype, stream);
-  for_each_group([this](const HeadGroup& group) { multiply_values(group); });
+  if (softmax_.seqlen_k > 0) cublas_.multiply(keys_);
+  launch_softmax(softmax_, keys_.dtype, stream);
+  if (softmax_.seqlen_k > 0) {
+    cublas_.multiply(values_);
+  } else {
+    zero_output(stream);
+  }
 }
 
 }  // namespace ashlar::flashattention2::baselines

@@ -1,6 +1,7 @@
 #pragma once
 // The softmax between the two products of standard attention on a GPU.
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 #include "impls/core/cuda/host_device.hpp"
@@ -24,6 +25,10 @@ struct SoftmaxArguments {
 /// std::runtime_error when the launch fails or CUDA is not built.
 void launch_softmax(const SoftmaxArguments& arguments, core::DType dtype, void* stream);
 
+/// Fills `rows` rows of `row_bytes`, `pitch` bytes apart, with zeros, on `stream`.
+void launch_zeros(void* first, std::size_t pitch, std::size_t row_bytes, std::size_t rows,
+                  void* stream);
+
 /// Columns that a row sees, from the first.
 ASHLAR_HOST_DEVICE std::int64_t visible_columns(const SoftmaxArguments& arguments,
                                                 std::int64_t row) {
@@ -40,7 +45,26 @@ ASHLAR_HOST_DEVICE std::int64_t lse_offset(const SoftmaxArguments& arguments, st
          row % arguments.seqlen_q * arguments.lse_strides[2];
 }
 
-/// Sum of exp(s - maximum) over some scores of a row.
+// Exponentials are powers of two: e^(s - m) = 2^(s log2 e - m log2 e), so that one multiply-add and
+// one instruction give a weight.
+inline constexpr float kLog2E = 1.44269504F;
+inline constexpr float kLn2 = 0.693147181F;
+
+/// m log2 e, rounded: a compiler that fused the product into a following sum would give each use
+/// another number, and weights taken relative to different numbers do not add up.
+ASHLAR_HOST_DEVICE float scaled(float maximum) {
+#ifdef __CUDA_ARCH__
+  return __fmul_rn(maximum, kLog2E);
+#else
+  return maximum * kLog2E;
+#endif
+}
+
+/// What to subtract; 0 while no score was a number, as -inf - -inf is none.
+ASHLAR_HOST_DEVICE float guarded(float maximum) { return maximum == -INFINITY ? 0.0F : maximum; }
+
+/// Sum of 2^(s log2 e - guarded(maximum)) over some scores of a row, with their scaled maximum. A
+/// NaN among the scores is in the sum.
 struct RunningSum {
   float maximum = -INFINITY;
   float sum = 0;
@@ -48,20 +72,21 @@ struct RunningSum {
 
 ASHLAR_HOST_DEVICE RunningSum merge(const RunningSum& a, const RunningSum& b) {
   const float maximum = fmaxf(a.maximum, b.maximum);
-  if (maximum == -INFINITY) return {};
-  return {maximum, a.sum * expf(a.maximum - maximum) + b.sum * expf(b.maximum - maximum)};
+  if (maximum == -INFINITY) return {maximum, a.sum + b.sum};
+  return {maximum, a.sum * exp2f(a.maximum - maximum) + b.sum * exp2f(b.maximum - maximum)};
 }
 
-/// What a finished row needs: p = exp(s - shift) * factor, and its lse.
+/// What a finished row needs: p = 2^(s log2 e - shift) * factor, and its lse.
 struct RowEnd {
   float shift = 0;
   float factor = 0;
   float lse = INFINITY;
 };
 
-ASHLAR_HOST_DEVICE RowEnd finish_row(const RunningSum& total) {
-  if (total.sum == 0.0F) return {};
-  return {total.maximum, 1.0F / total.sum, total.maximum + logf(total.sum)};
+/// Whether a row sees anything is the mask's to say: a row of NaN sees something and is NaN.
+ASHLAR_HOST_DEVICE RowEnd finish_row(const RunningSum& total, std::int64_t visible) {
+  if (visible == 0) return {};
+  return {guarded(total.maximum), 1.0F / total.sum, (total.maximum + log2f(total.sum)) * kLn2};
 }
 
 }  // namespace ashlar::flashattention2::baselines
