@@ -42,12 +42,15 @@ model::Work attention_forward_work(const model::Point& point);
 /// edges of tiles, and some drawn from the seed, for every batch and head that is drawn.
 model::Expected attention_rows_in_double(const AttentionProblem& problem);
 /// The same rows by plain attention in the storage precision: scores and weights rounded to 16
-/// bits. Its error is the yardstick of the official tests (at most twice that error).
+/// bits. Its error is the yardstick of the official tests (at most twice that error), for out and
+/// for lse.
 model::Expected attention_rows_in_storage_precision(const AttentionProblem& problem);
 model::Tolerances attention_tolerance(const model::Point& point);
 
 /// Every element of out lies between the least and the greatest value of its column of v: holds for
-/// all rows, sampled or not, since a row of the answer is a convex combination.
+/// all rows, sampled or not, since a row of the answer is a convex combination. And, in 16-bit
+/// types, the weights that lse stands for sum to one in a few rows, with exact scores or with
+/// scores rounded to the storage type: tighter than the tolerance of lse can be.
 std::optional<std::string> rows_are_convex(const AttentionProblem& problem,
                                            const std::vector<model::TensorView>& answer);
 

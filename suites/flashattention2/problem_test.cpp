@@ -1,12 +1,15 @@
 #include "suites/flashattention2/problem.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
 #include "harness/measure/verify.hpp"
 #include "impls/flashattention2/reference.hpp"
+#include "suites/flashattention2/elements.hpp"
 #include "suites/flashattention2/suite.hpp"
 
 using namespace ashlar;
@@ -22,6 +25,43 @@ model::Point point(std::int64_t seqlen, bool causal, const char* dtype, std::int
                        {"dtype", dtype},
                        {"heads", heads},
                        {"batch", 1}});
+}
+
+void set_element(const core::AnyView<4>& tensor, Index flat, double exact) {
+  const auto& shape = tensor.shape;
+  store(tensor, flat / (shape[1] * shape[2] * shape[3]), flat / (shape[2] * shape[3]) % shape[1],
+        flat / shape[3] % shape[2], flat % shape[3], static_cast<float>(exact));
+}
+
+/// What cuBLAS around a softmax kernel computes: scores and weights rounded to the storage type,
+/// sums in float, and in another order than the yardstick's.
+void attention_with_stored_scores(const AttentionProblem& problem, AttentionAnswer& answer) {
+  const ForwardParams params = forward_params(problem, &answer);
+  const core::DType dtype = params.q.dtype;
+  for (Index h = 0; h < params.heads_q(); ++h) {
+    for (Index n = 0; n < params.seqlen_q(); ++n) {
+      std::vector<float> scores;
+      for (Index c = 0; c < params.visible_columns(n); ++c) {
+        float dot = 0;
+        for (Index k = params.head_dim(); k-- > 0;) {
+          dot += static_cast<float>(value(params.q, 0, n, h, k) * value(params.k, 0, c, h, k));
+        }
+        scores.push_back(rounded(dtype, problem.scale * dot));
+      }
+      const float greatest = *std::max_element(scores.begin(), scores.end());
+      float sum = 0;
+      for (float& score : scores) sum += score = std::exp(score - greatest);
+      params.lse(0, h, n) = greatest + std::log(sum);
+      for (Index k = 0; k < params.head_dim(); ++k) {
+        float out = 0;
+        for (std::size_t c = scores.size(); c-- > 0;) {
+          out += rounded(dtype, scores[c] / sum) *
+                 static_cast<float>(value(params.v, 0, static_cast<Index>(c), h, k));
+        }
+        store(params.out, 0, n, h, k, out);
+      }
+    }
+  }
 }
 
 measure::CheckResult judge(const model::Point& at, const AttentionProblem& problem,
@@ -53,8 +93,9 @@ TEST_CASE("the oracle rejects every negative control") {
   using Control = void (*)(const AttentionProblem&, AttentionAnswer&);
   const std::pair<const char*, Control> controls[] = {
       {"scale", scale_forgotten}, {"mask", mask_off_by_one}, {"rescale", rescale_forgotten}};
-  for (const char* dtype : {"f32", "bf16"}) {
+  for (const char* dtype : {"f32", "bf16", "f16"}) {
     for (const bool causal : {false, true}) {
+      // The smallest point of mode quick, on which controls run.
       const model::Point at = point(256, causal, dtype, 1);
       const AttentionProblem problem = make_attention_problem(at, 3);
       for (const auto& [name, control] : controls) {
@@ -63,6 +104,68 @@ TEST_CASE("the oracle rejects every negative control") {
         INFO(name << " " << dtype << " causal " << causal);
         CHECK_FALSE(judge(at, problem, answer).accepted);
       }
+    }
+  }
+}
+
+TEST_CASE("the yardstick itself is within its tolerance") {
+  for (const char* dtype : {"bf16", "f16"}) {
+    for (const bool causal : {false, true}) {
+      for (const std::int64_t seqlen : {64, 700}) {
+        const model::Point at = point(seqlen, causal, dtype);
+        const AttentionProblem problem = make_attention_problem(at, 11);
+        const model::Expected yardstick = attention_rows_in_storage_precision(problem);
+        AttentionAnswer answer(problem);
+        reference_forward(forward_params(problem, &answer));
+        for (std::size_t i = 0; i < yardstick[0].indices.size(); ++i) {
+          set_element(answer.out.any(), yardstick[0].indices[i], yardstick[0].values[i]);
+        }
+        for (std::size_t i = 0; i < yardstick[1].indices.size(); ++i) {
+          answer.lse.view<float>().data[yardstick[1].indices[i]] =
+              static_cast<float>(yardstick[1].values[i]);
+        }
+        const auto result = measure::compare(attention_rows_in_double(problem), answer.tensors(),
+                                             attention_tolerance(at), &yardstick);
+        INFO(dtype << " causal " << causal << " N " << seqlen << ": "
+                   << result.mismatch.value_or(""));
+        CHECK(result.accepted);
+      }
+    }
+  }
+}
+
+TEST_CASE("the oracle accepts attention that stores its scores in 16 bits") {
+  for (const char* dtype : {"bf16", "f16"}) {
+    for (const bool causal : {false, true}) {
+      const model::Point at = point(300, causal, dtype);
+      const AttentionProblem problem = make_attention_problem(at, 5);
+      AttentionAnswer answer(problem);
+      attention_with_stored_scores(problem, answer);
+      const auto result = judge(at, problem, answer);
+      INFO(dtype << " causal " << causal << ": " << result.mismatch.value_or(""));
+      CHECK(result.accepted);
+    }
+  }
+}
+
+TEST_CASE("an lse that fits neither exact nor stored scores is refused") {
+  for (const char* dtype : {"bf16", "f16"}) {
+    for (const bool causal : {false, true}) {
+      const model::Point at = point(300, causal, dtype);
+      const AttentionProblem problem = make_attention_problem(at, 5);
+      const model::Expected yardstick = attention_rows_in_storage_precision(problem);
+      AttentionAnswer answer(problem);
+      reference_forward(forward_params(problem, &answer));
+      for (Index i = 0; i < answer.lse.size(); ++i) answer.lse.view<float>().data[i] += 5e-5F;
+      INFO(dtype << " causal " << causal);
+      // Within twice the yardstick's error ...
+      CHECK(measure::compare(attention_rows_in_double(problem), answer.tensors(),
+                             attention_tolerance(at), &yardstick)
+                .accepted);
+      // ... but the weights do not sum to one.
+      const auto wrong = rows_are_convex(problem, answer.tensors());
+      REQUIRE(wrong);
+      CHECK_THAT(*wrong, Catch::Contains("lse(0, "));
     }
   }
 }
