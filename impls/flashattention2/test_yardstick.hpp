@@ -26,9 +26,9 @@ inline double unit(core::DType dtype) {
 struct PlainRow {
   std::vector<double> out;
   double lse = 0;
-  /// How far lse moves when the heaviest score rounds the other way: sums of another order may put
-  /// it on the other side of a midpoint.
-  double one_flip = 0;
+  /// How far lse may move where sums of another order put a score on the other side of the midpoint
+  /// between two numbers of the storage type.
+  double flips = 0;
 };
 
 inline PlainRow plain_row(const ForwardParams& params, Index batch, Index head, Index row) {
@@ -40,12 +40,17 @@ inline PlainRow plain_row(const ForwardParams& params, Index batch, Index head, 
   }
   const Index kv = params.kv_head(head);
   std::vector<double> scores(static_cast<std::size_t>(columns));
+  std::vector<double> slack(scores.size());
   for (Index c = 0; c < columns; ++c) {
     double dot = 0;
     for (Index i = 0; i < params.head_dim(); ++i) {
       dot += read(params.q, batch, row, head, i) * read(params.k, batch, c, kv, i);
     }
-    scores[static_cast<std::size_t>(c)] = rounded(dtype, dot * static_cast<double>(params.scale));
+    const double score = dot * static_cast<double>(params.scale);
+    const double error = 1e-5 * std::max(1.0, std::abs(score));
+    scores[static_cast<std::size_t>(c)] = rounded(dtype, score);
+    slack[static_cast<std::size_t>(c)] =
+        rounded(dtype, score + error) - rounded(dtype, score - error);
   }
   const double greatest = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
@@ -54,7 +59,7 @@ inline PlainRow plain_row(const ForwardParams& params, Index batch, Index head, 
   for (Index c = 0; c < columns; ++c) {
     const double score = scores[static_cast<std::size_t>(c)];
     const double weight = std::exp(score - greatest) / sum;
-    plain.one_flip = std::max(plain.one_flip, weight * 2 * unit(dtype) * std::abs(score));
+    plain.flips += weight * slack[static_cast<std::size_t>(c)];
     for (std::size_t i = 0; i < width; ++i) {
       plain.out[i] += rounded(dtype, weight) * read(params.v, batch, c, kv, static_cast<Index>(i));
     }
