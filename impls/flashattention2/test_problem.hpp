@@ -37,7 +37,11 @@ double read(const Any& tensor, Index a, Index b, Index c, Index d) {
 inline void write(const core::AnyView<4>& tensor, Index a, Index b, Index c, Index d,
                   double value) {
   core::visit_float_type(tensor.dtype, [&]<class T>() {
-    tensor.as<T>()(a, b, c, d) = core::from_float<T>(static_cast<float>(value));
+    if constexpr (std::is_same_v<T, double>) {
+      tensor.template as<T>()(a, b, c, d) = value;
+    } else {
+      tensor.template as<T>()(a, b, c, d) = core::from_float<T>(static_cast<float>(value));
+    }
   });
 }
 
