@@ -21,6 +21,13 @@ using core::Index;
 /// Causal masks are aligned to the bottom right: column c is visible to row r when
 /// c <= r + (seqlen_k - seqlen_q). A row that sees no column gives out = 0 and lse = +infinity.
 ///
+/// NaN in a query is in its row of out and lse; in a key, in every row that sees the key; in a
+/// value, in its column of every row that sees it. K and V must be finite in all seqlen_k rows,
+/// also in those that the mask hides from some: implementations may multiply what is hidden by a
+/// weight of zero, and 0 * NaN is NaN, so of rows that do not see a NaN nothing is promised. What
+/// is no element of a tensor (gaps between rows, storage behind the last key) is never read into an
+/// answer.
+///
 /// Tensors are (batch, seqlen, heads, head_dim), any strides, the last axis contiguous. q, k, v and
 /// out have one storage type (f32, bf16 or f16); sums and lse are float. The implementations on a
 /// GPU take device pointers in the same struct.

@@ -268,6 +268,24 @@ TEST_CASE("forward: NaN in a value is in its column of every row, and not in lse
   }
 }
 
+TEST_CASE("forward: under a mask NaN is in the rows that see it") {
+  // Of the others attention.hpp promises nothing: a hidden value may be multiplied by zero.
+  for (const core::DType dtype : all_dtypes()) {
+    for (const bool in_key : {true, false}) {
+      INFO((in_key ? "key" : "value"));
+      Problem problem({200, 300, head_dim_of(0), true, dtype});
+      write_bits(in_key ? problem.k : problem.v, 170, 3, nan_bits(dtype)[0]);
+      for_each_pass(dtype, [&](const ForwardPass& pass) {
+        problem.poison();
+        pass.run(problem.params());
+        const NanPattern seeing = nan_pattern(problem.params(), 70, 200, 3);
+        CHECK(seeing.every_row);
+        CHECK(seeing.every_lse == in_key);
+      });
+    }
+  }
+}
+
 TEST_CASE("forward: rows behind the last key are never read") {
   for (const core::DType dtype : all_dtypes()) {
     for (const Index seqlen_k : {1, 63, 70, 129}) {
