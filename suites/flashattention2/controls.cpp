@@ -1,6 +1,7 @@
 // Negative controls: plausible mistakes that the oracle must reject in every run.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -12,14 +13,21 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
-/// The shape that the controls share: a loop over all rows with one broken detail.
+/// The shape that the controls share: a loop over the sampled rows with one broken detail.
 template <class Row>
-void for_each_row(const AttentionProblem& problem, Row row) {
-  for (Index b = 0; b < problem.q.shape()[0]; ++b) {
-    for (Index h = 0; h < problem.q.shape()[2]; ++h) {
-      for (Index n = 0; n < problem.q.shape()[1]; ++n) row(b, h, n);
-    }
+void for_each_row(const AttentionProblem& problem, AttentionAnswer& answer, Row row) {
+  const std::size_t row_bytes = answer.out.bytes() / static_cast<std::size_t>(answer.lse.size());
+  const auto* values = static_cast<const std::byte*>(problem.v.data());
+  auto* out = static_cast<std::byte*>(answer.out.data());
+  const auto heads = static_cast<std::size_t>(problem.q.shape()[2]);
+  const auto seqlen = static_cast<std::size_t>(problem.q.shape()[1]);
+  const std::size_t token_bytes = heads * row_bytes;
+  for (std::size_t at = 0; at < answer.out.bytes(); at += token_bytes) {
+    const std::size_t batch = at / (seqlen * token_bytes);
+    std::memcpy(out + at, values + batch * seqlen * token_bytes, token_bytes);
   }
+  std::fill_n(answer.lse.view<float>().data, answer.lse.size(), 0.0f);
+  for (const SampledRow& at : sampled_rows(problem)) row(at.batch, at.head, at.row);
 }
 
 }  // namespace
@@ -27,13 +35,18 @@ void for_each_row(const AttentionProblem& problem, Row row) {
 void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
   ForwardParams params = forward_params(problem, &answer);
   params.scale = 1;
-  reference_forward(params);
+  for_each_row(problem, answer, [&](Index b, Index h, Index n) {
+    const RowResult row = reference_row(params, b, h, n);
+    for (Index k = 0; k < params.head_dim(); ++k)
+      store(params.out, b, n, h, k, static_cast<float>(row.out[static_cast<std::size_t>(k)]));
+    params.lse(b, h, n) = static_cast<float>(row.lse);
+  });
 }
 
 void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer) {
   const ForwardParams params = forward_params(problem, &answer);
   const Index head_dim = params.head_dim();
-  for_each_row(problem, [&](Index b, Index h, Index n) {
+  for_each_row(problem, answer, [&](Index b, Index h, Index n) {
     const Index right = problem.causal ? n + 1 : params.seqlen_k();
     const Index columns = problem.causal ? std::min(right + 1, params.seqlen_k()) : right - 1;
     std::vector<double> out(static_cast<std::size_t>(head_dim), 0.0);
@@ -58,7 +71,7 @@ void rescale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer)
   constexpr Index kBlock = 64;
   const ForwardParams params = forward_params(problem, &answer);
   const Index head_dim = params.head_dim();
-  for_each_row(problem, [&](Index b, Index h, Index n) {
+  for_each_row(problem, answer, [&](Index b, Index h, Index n) {
     const Index columns = problem.causal ? n + 1 : params.seqlen_k();
     std::vector<double> out(static_cast<std::size_t>(head_dim), 0.0);
     double sum = 0;

@@ -54,7 +54,16 @@ model::Tolerances attention_tolerance(const model::Point& point);
 std::optional<std::string> rows_are_convex(const AttentionProblem& problem,
                                            const std::vector<model::TensorView>& answer);
 
-/// Negative controls: wrong on purpose.
+/// The rows that the oracle looks at.
+struct SampledRow {
+  Index batch;
+  Index head;
+  Index row;
+};
+std::vector<SampledRow> sampled_rows(const AttentionProblem& problem);
+
+/// Negative controls: wrong on purpose in the sampled rows. All others hold the first value, which
+/// is a convex combination, so that a control costs little at any size.
 void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer);
 /// Causal: every row sees one key too many. Not causal: every row misses the last key.
 void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer);
