@@ -5,6 +5,7 @@
 
 #include "harness/claims/claim.hpp"
 #include "harness/claims/names.hpp"
+#include "harness/model/suite.hpp"
 
 namespace ashlar::claims {
 
@@ -126,6 +127,7 @@ class NameCheck {
                                    known.front().text(), wanted.text()));
     } else if (declaration.complete) {
       std::vector<std::string> texts;
+      texts.reserve(known.size());
       for (const Value& one : known) texts.push_back(one.text());
       note(name.place, fmt::format("unknown value {} of axis '{}'{}", wanted.text(), name.text,
                                    model::suggestion(wanted.text(), texts)));

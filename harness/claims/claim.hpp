@@ -13,9 +13,12 @@
 #include <utility>
 #include <vector>
 
-#include "harness/model/suite.hpp"
 #include "harness/model/value.hpp"
 #include "harness/record/file.hpp"
+
+namespace ashlar::model {
+class Suite;
+}
 
 namespace ashlar::claims {
 

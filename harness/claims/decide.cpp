@@ -82,6 +82,7 @@ std::string by_one_axis(const Gap& gap, const std::vector<Cell>& all, const std:
   };
   if (std::any_of(all.begin(), all.end(), outside)) return "";
   std::vector<std::string> texts;
+  texts.reserve(values.size());
   for (const Value& value : values) texts.push_back(value.text());
   return fmt::format("{}={}", axis, fmt::join(texts, ", "));
 }
@@ -140,7 +141,7 @@ std::string cell_text(const Cell& cell, const std::string& which) {
     notes.push_back(std::isfinite(cell.value->estimate)
                         ? fmt::format("few samples ({})", cell.samples)
                         : "undefined values");
-  const std::string note = fmt::format("{}", fmt::join(notes, ", "));
+  std::string note = fmt::format("{}", fmt::join(notes, ", "));
   if (cell.label.empty()) return note;
   if (!cell.value && note.empty()) return "";
   const char* where = cell.label.rfind("run ", 0) == 0 ? "in" : "at";

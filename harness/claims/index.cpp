@@ -9,7 +9,6 @@ namespace ashlar::claims::detail {
 namespace {
 
 using model::Json;
-using record::Status;
 
 /// The member of an object, or null.
 const Json& member(const Json& json, const char* name) {

@@ -210,6 +210,7 @@ Measured slope_of(const std::vector<double>& x, const std::vector<Series>& y,
       y.begin(), y.end(), [](const Series& series) { return series.kind == Kind::sampled; });
   if (sampled) return sampled_slope(x, y, confidence);
   std::vector<std::vector<double>> values;
+  values.reserve(y.size());
   for (const Series& series : y) values.push_back(pooled(series));
   const Spans spans(values.begin(), values.end());
   const statistics::Interval slope = statistics::power_slope(x, spans, options_of(confidence));

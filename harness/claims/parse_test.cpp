@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "harness/claims/testing.hpp"
+#include "harness/model/suite.hpp"
 
 namespace ashlar::claims {
 namespace {

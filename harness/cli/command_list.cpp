@@ -9,7 +9,6 @@ namespace ashlar::cli {
 
 namespace {
 
-using model::Experiment;
 using model::Mode;
 using model::Suite;
 

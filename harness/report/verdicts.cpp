@@ -82,7 +82,7 @@ std::string measured_text(const Verdict& verdict) {
   Measured measured{verdict.measured->estimate, verdict.measured->low, verdict.measured->high,
                     true};
   if (verdict.measured->low == verdict.measured->high) measured.low = measured.high = std::nullopt;
-  const std::string text = plain_text(measured);
+  std::string text = plain_text(measured);
   if (verdict.unit.empty()) return text;
   if (verdict.unit != "x") return fmt::format("{} {}", text, verdict.unit);
   const std::size_t end = std::min(text.find(' '), text.size());  // of the estimate: "1.45x [..]"
@@ -180,6 +180,7 @@ std::string stacked_text(const Cells& cells, std::size_t width) {
 std::string group_text(const std::vector<Line>& group, const std::string& title, Colour colour,
                        const VerdictOptions& options) {
   std::vector<Cells> rows;
+  rows.reserve(group.size());
   for (const Line& line : group) rows.push_back(cells_of(line));
   const Columns columns = columns_for(rows, title, options.width);
   std::string out = paint(title, colour, options.colour);
@@ -197,11 +198,10 @@ std::string group_text(const std::vector<Line>& group, const std::string& title,
                            : column_text(rows[i], columns, options);
     if (!verdict.reason.empty())
       out += indented(verdict.reason, options.width, true, options.colour);
-    const std::string reach = reach_text(verdict);
-    const std::string because = group[i].claim ? group[i].claim->because : "";
-    if (!reach.empty())
-      out += indented(because.empty() ? reach : reach + ": " + because, options.width, true,
-                      options.colour);
+    std::string reach = reach_text(verdict);
+    if (reach.empty()) continue;
+    if (group[i].claim && !group[i].claim->because.empty()) reach += ": " + group[i].claim->because;
+    out += indented(reach, options.width, true, options.colour);
   }
   return out;
 }
