@@ -237,7 +237,8 @@ void add_records(Catalog& catalog, const std::string& suite, const record::Recor
     if (one.suite != suite || one.status != record::Status::ok || declared == catalog.end()) return;
     add_names(declared->second.recorded[one.implementation], one);
   };
-  for (const record::CaseRecord& one : records.cases) add(one);
+  for (const record::CaseRecord& one : records.cases)
+    if (!one.samples_ns.empty()) add(one);  // a profiled case says nothing of its counters
   for (const record::StudyRecord& one : records.studies) add(one);
 }
 

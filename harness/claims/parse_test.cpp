@@ -256,6 +256,9 @@ TEST_CASE("names are compared with what is declared") {
     records.counted(testing::Records::point(1), "naive", "additions", 1);
     add_records(catalog, "toy", records.set);
     CHECK(problem(within("multiplicatoins")) == "no problem");  // fast was not run
+    records.timed(testing::Records::point(1), "fast", 0, {});   // or only profiled
+    add_records(catalog, "toy", records.set);
+    CHECK(problem(within("multiplicatoins")) == "no problem");
     records.counted(testing::Records::point(1), "fast", "multiplications", 1);
     add_records(catalog, "toy", records.set);
     CHECK_THAT(
