@@ -274,7 +274,7 @@ Fragment ModelThread<Element>::load(int from, bool transposed) {
       const int row = transposed ? 2 * (lane % 4) + e : lane / 4;
       const int column = transposed ? lane / 4 : 2 * (lane % 4) + e;
       const auto start =
-          static_cast<int>(operands[static_cast<std::size_t>(8 * matrix + row)].word[0]);
+          static_cast<int>(operands[static_cast<unsigned>(8 * matrix + row)].word[0]);
       std::memcpy(&pair[e], shared(start, kChunkBytes) + 2 * column, 2);
     }
     result.word[matrix] = pair[0] | static_cast<std::uint32_t>(pair[1]) << 16;

@@ -60,8 +60,8 @@ TEST_CASE("forward: batches and groups of heads") {
 
 TEST_CASE("forward: weights sum to one, and to nothing where nothing is seen") {
   for (const core::DType dtype : all_dtypes()) {
-    for (const auto& [q, k] : {Lengths{37, 700}, Lengths{90, 41}, Lengths{5, 0}}) {
-      const Shape shape{q, k, head_dim_of(0), true, dtype};
+    for (const Lengths& lengths : {Lengths{37, 700}, Lengths{90, 41}, Lengths{5, 0}}) {
+      const Shape shape{lengths.q, lengths.k, head_dim_of(0), true, dtype};
       INFO(describe(shape));
       Problem problem(shape);
       assign(problem.v.any(), [](Index, Index, Index, Index) { return 1.0; });
@@ -71,7 +71,7 @@ TEST_CASE("forward: weights sum to one, and to nothing where nothing is seen") {
         pass.run(params);
         double worst = 0;
         bool blind_rows_are_zero = true;
-        for (Index r = 0; r < q; ++r) {
+        for (Index r = 0; r < lengths.q; ++r) {
           const bool blind = params.visible_columns(r) == 0;
           for (Index i = 0; i < shape.head_dim; ++i) {
             const double value = read(params.out, 0, r, 0, i);
@@ -255,7 +255,8 @@ TEST_CASE("forward: maxima that rise or fall from block to block") {
       // The first coordinate makes the trend, the others keep their noise.
       for (Index r = 0; r < 20; ++r) write(problem.q.any(), 0, r, 0, 0, 4.0);
       for (Index c = 0; c < 640; ++c) {
-        write(problem.k.any(), 0, c, 0, 0, slope * static_cast<double>(c / 64));
+        const Index block = c / 64;
+        write(problem.k.any(), 0, c, 0, 0, slope * static_cast<double>(block));
       }
       check_all(problem);
     }

@@ -122,10 +122,10 @@ inline Expected expect(const ForwardParams& params) {
         params.q.dtype, [&]<class T>() { return plain_row_of<T>(wide, batch, head, item % rows); });
   };
   core::parallel_for_dynamic(count, compute, threads);
-  const double* const values = v.view<double>().data;
-  for (Index i = 0; i < v.size(); ++i) {
-    expected.largest_value = std::max(expected.largest_value, std::abs(values[i]));
-  }
+  const auto values = v.view<double>();
+  std::for_each(values.data, values.data + values.size(), [&](double value) {
+    expected.largest_value = std::max(expected.largest_value, std::abs(value));
+  });
   return expected;
 }
 
