@@ -44,11 +44,11 @@ ChunkedForward::ChunkedForward(const ForwardParams& params)
 }
 
 void ChunkedForward::operator()() {
-  dense_.pack(params_, threads_);
   const auto per_head = static_cast<Index>(chunks_.size());
   const Index heads = params_.batch() * params_.heads_q();
   // Chunks of one head follow each other, so that its keys and values stay in cache.
-  core::parallel_for_dynamic(
+  core::parallel_for_dynamic_in_turn(
+      dense_.pack_items(params_), [&](Index item, int) { dense_.pack_item(params_, item); },
       heads * per_head,
       [&](Index item, int worker) {
         const Index head = item / per_head;

@@ -171,14 +171,15 @@ void fa1_forward(const ForwardParams& params, Fa1Workspace& workspace) {
       params.q.dtype != state.dtype) {
     throw std::invalid_argument("the workspace was made for tensors of another shape or type");
   }
-  state.packed.pack(params, state.threads);
   const StripDriver driver(params, state.kernels, state.packed);
   const auto run = [&](std::int64_t item, int worker) {
     state.run_head(params, driver, item, worker);
   };
   const Index heads = params.seqlen_q() > 0 ? params.batch() * params.heads_q() : 0;
   // By reference, so that std::function need not allocate for the captures.
-  core::parallel_for_dynamic(heads, std::cref(run), state.threads);
+  const auto pack = [&](std::int64_t item, int) { state.packed.pack_item(params, item); };
+  core::parallel_for_dynamic_in_turn(state.packed.pack_items(), std::cref(pack), heads,
+                                     std::cref(run), state.threads);
 }
 
 }  // namespace ashlar::flashattention2::baselines

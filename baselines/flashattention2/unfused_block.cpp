@@ -14,6 +14,8 @@ namespace {
 using core::BFloat16;
 using core::DType;
 
+constexpr Index kCopyRows = 64;  // of all heads, per item of copying
+
 /// Where row `row` of a head begins in a (batch, seqlen, heads, head_dim) tensor.
 template <class Any>
 auto* row_of(const Any& tensor, Index batch, Index row, Index head) {
@@ -197,29 +199,25 @@ DenseKeysValues::DenseKeysValues(const ForwardParams& params)
   values_ = core::AlignedBuffer(heads * head_bytes_);
 }
 
-void DenseKeysValues::pack(const ForwardParams& params, int threads) {
-  if (!copies_) return;
+Index DenseKeysValues::pack_items(const ForwardParams& params) const {
+  const Index chunks = (params.seqlen_k() + kCopyRows - 1) / kCopyRows;
+  return copies_ ? params.batch() * chunks : 0;
+}
+
+void DenseKeysValues::pack_item(const ForwardParams& params, Index item) {
+  const Index chunks = (params.seqlen_k() + kCopyRows - 1) / kCopyRows;
+  const Index batch = item / chunks;
+  const Index first = item % chunks * kCopyRows;
   const std::size_t row_bytes =
       static_cast<std::size_t>(params.head_dim()) * size_of(params.k.dtype);
-  const auto copy = [&](const core::ConstAnyView<4>& tensor, std::byte* to, Index batch,
-                        Index row) {
+  for (Index row = first; row < std::min(first + kCopyRows, params.seqlen_k()); ++row) {
     for (Index head = 0; head < params.heads_kv(); ++head) {
       const auto at = static_cast<std::size_t>(batch * params.heads_kv() + head) * head_bytes_ +
                       static_cast<std::size_t>(row) * row_bytes;
-      std::memcpy(to + at, row_of(tensor, batch, row, head), row_bytes);
+      std::memcpy(keys_.as<std::byte>() + at, row_of(params.k, batch, row, head), row_bytes);
+      std::memcpy(values_.as<std::byte>() + at, row_of(params.v, batch, row, head), row_bytes);
     }
-  };
-  core::parallel_for_static(
-      params.batch() * params.seqlen_k(),
-      [&](Index begin, Index end, int) {
-        for (Index item = begin; item < end; ++item) {
-          const Index batch = item / params.seqlen_k();
-          const Index row = item % params.seqlen_k();
-          copy(params.k, keys_.as<std::byte>(), batch, row);
-          copy(params.v, values_.as<std::byte>(), batch, row);
-        }
-      },
-      threads);
+  }
 }
 
 const void* DenseKeysValues::keys(const ForwardParams& params, Index batch, Index head_kv) const {

@@ -27,8 +27,9 @@ std::optional<std::string> unfused_unsupported(const ForwardParams& params);
 class DenseKeysValues {
  public:
   explicit DenseKeysValues(const ForwardParams& params);
-  /// Fills the copies on `threads` threads.
-  void pack(const ForwardParams& params, int threads);
+  /// Copying is a loop over items, which may run at the same time; none where nothing is copied.
+  Index pack_items(const ForwardParams& params) const;
+  void pack_item(const ForwardParams& params, Index item);
   const void* keys(const ForwardParams& params, Index batch, Index head_kv) const;
   const void* values(const ForwardParams& params, Index batch, Index head_kv) const;
   std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }

@@ -81,6 +81,39 @@ TEST_CASE("static loops cut the range into equal contiguous shares", "[parallel]
   if (items > 0) CHECK(longest - shortest <= 1);
 }
 
+TEST_CASE("the second of two loops in turn sees all of the first", "[parallel]") {
+  const int threads = GENERATE(1, 2, 5);
+  const auto [first_items, items] = GENERATE(
+      table<std::int64_t, std::int64_t>({{100, 40}, {1, 300}, {300, 1}, {0, 7}, {7, 0}, {0, 0}}));
+  CAPTURE(threads, first_items, items);
+  std::vector<int> made(static_cast<std::size_t>(first_items), 0);
+  std::atomic<std::int64_t> seen{0};
+  std::atomic<std::int64_t> missing{0};
+  parallel_for_dynamic_in_turn(
+      first_items, [&](std::int64_t item, int) { made[static_cast<std::size_t>(item)] += 1; },
+      items,
+      [&](std::int64_t, int) {
+        ++seen;
+        for (const int times : made) missing += times == 1 ? 0 : 1;
+      },
+      threads);
+  CHECK(seen == items);
+  CHECK(missing == 0);
+  for (const int times : made) CHECK(times == 1);
+}
+
+TEST_CASE("an exception in the first of two loops keeps the second from starting", "[parallel]") {
+  std::atomic<int> second{0};
+  CHECK_THROWS_AS(parallel_for_dynamic_in_turn(
+                      50,
+                      [&](std::int64_t item, int) {
+                        if (item == 20) throw std::out_of_range("item");
+                      },
+                      50, [&](std::int64_t, int) { ++second; }, GENERATE(1, 2, 4)),
+                  std::out_of_range);
+  CHECK(second == 0);
+}
+
 TEST_CASE("exceptions leave a parallel loop as one exception", "[parallel]") {
   const int threads = GENERATE(1, 2, 4);
   std::atomic<std::int64_t> visited{0};

@@ -185,18 +185,19 @@ void optimized_forward(const ForwardParams& params, ForwardWorkspace& workspace)
     throw std::invalid_argument("the workspace was made for tensors of another shape or type");
   }
   const Tiling& tiling = state.tiling;
-  {
-    const core::Range range("flashattention2 pack");
-    state.packed.pack(params, tiling.threads);
-  }
   const StripDriver driver(params, state.kernels, state.packed);
   const Index row_blocks = (params.seqlen_q() + tiling.row_block() - 1) / tiling.row_block();
   const auto run = [&](std::int64_t item, int worker) {
     run_row_block(driver, params, tiling, item, state.workers[static_cast<std::size_t>(worker)]);
   };
+  const auto pack = [&](std::int64_t item, int) {
+    const core::Range range("flashattention2 pack", item);
+    state.packed.pack_item(params, item);
+  };
   // By reference, so that std::function need not allocate for the captures.
-  core::parallel_for_dynamic(params.batch() * params.heads_q() * row_blocks, std::cref(run),
-                             tiling.threads);
+  core::parallel_for_dynamic_in_turn(state.packed.pack_items(), std::cref(pack),
+                                     params.batch() * params.heads_q() * row_blocks, std::cref(run),
+                                     tiling.threads);
 }
 
 }  // namespace ashlar::flashattention2

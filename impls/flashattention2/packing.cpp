@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
 
 #include "hwy/highway.h"
 #include "impls/core/half.hpp"
-#include "impls/core/parallel.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -237,28 +235,27 @@ void prefetch_query_rows(const core::ConstAnyView<4>& tensor, Index batch, Index
 PackedKeysValues::PackedKeysValues(const StripKernels& kernels, const ForwardParams& params)
     : shape_(kernels, params.head_dim(), params.seqlen_k()),
       heads_kv_(params.heads_kv()),
+      heads_(params.batch() * heads_kv_),
       keys_(word_bytes(params.batch() * heads_kv_ * shape_.head_key_words())),
       values_(word_bytes(params.batch() * heads_kv_ * shape_.head_value_words())) {}
 
-void PackedKeysValues::pack(const ForwardParams& params, int threads) {
+Index PackedKeysValues::pack_items() const { return heads_ * (shape_.padded_keys / kChunkKeys); }
+
+void PackedKeysValues::pack_item(const ForwardParams& params, Index item) {
   const Index chunks = shape_.padded_keys / kChunkKeys;
-  const auto pack_chunk = [&](std::int64_t item, int) {
-    // Heads innermost: the rows of neighbouring heads are neighbours in memory.
-    const Index head = item % heads_kv_;
-    const Index first = item / heads_kv_ % chunks * kChunkKeys;
-    const Index batch = item / heads_kv_ / chunks;
-    const Index head_item = head_index(batch, head);
-    with_source(params.k.dtype, shape_.step, [&]<class Source>(Source) {
-      using Element = typename Source::Element;
-      pack_keys<Source>(rows_of<Element>(params.k, batch, head), first, shape_,
-                        keys_.as<std::uint32_t>() + head_item * shape_.head_key_words() +
-                            first * shape_.depth_words);
-      pack_values<Source>(rows_of<Element>(params.v, batch, head), first, shape_,
-                          values_.as<std::uint32_t>() + head_item * shape_.head_value_words());
-    });
-  };
-  // By reference, so that std::function need not allocate for the captures.
-  core::parallel_for_dynamic(params.batch() * heads_kv_ * chunks, std::cref(pack_chunk), threads);
+  // Heads innermost: the rows of neighbouring heads are neighbours in memory.
+  const Index head = item % heads_kv_;
+  const Index first = item / heads_kv_ % chunks * kChunkKeys;
+  const Index batch = item / heads_kv_ / chunks;
+  const Index head_item = head_index(batch, head);
+  with_source(params.k.dtype, shape_.step, [&]<class Source>(Source) {
+    using Element = typename Source::Element;
+    pack_keys<Source>(rows_of<Element>(params.k, batch, head), first, shape_,
+                      keys_.as<std::uint32_t>() + head_item * shape_.head_key_words() +
+                          first * shape_.depth_words);
+    pack_values<Source>(rows_of<Element>(params.v, batch, head), first, shape_,
+                        values_.as<std::uint32_t>() + head_item * shape_.head_value_words());
+  });
 }
 
 const std::uint32_t* PackedKeysValues::keys(Index batch, Index head_kv, Index first) const {

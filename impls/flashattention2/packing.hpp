@@ -49,8 +49,10 @@ class PackedKeysValues {
  public:
   PackedKeysValues(const StripKernels& kernels, const ForwardParams& params);
 
-  /// Packs params.k and params.v, whose shapes must be those of construction, on `threads` threads.
-  void pack(const ForwardParams& params, int threads);
+  /// Packing is a loop over items, which may run at the same time: pack_item() for each of
+  /// [0, pack_items()), of params.k and params.v, whose shapes must be those of construction.
+  Index pack_items() const;
+  void pack_item(const ForwardParams& params, Index item);
 
   const PackedShape& shape() const { return shape_; }
   std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }
@@ -64,6 +66,7 @@ class PackedKeysValues {
 
   PackedShape shape_;
   Index heads_kv_;
+  Index heads_;  // of all batch entries
   core::AlignedBuffer keys_;
   core::AlignedBuffer values_;
 };
