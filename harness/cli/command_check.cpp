@@ -111,8 +111,9 @@ int check_command(const Context& context, const Arguments& arguments) {
       ("claims", po::value<std::vector<std::string>>(),
        "claim file (claims.toml and goals.toml of each suite in the records; repeatable)")  //
       ("format", po::value<std::string>()->default_value("text"),
-       "text, markdown, csv, latex or json")                                               //
-      ("every", po::bool_switch(), "list every claim, those not run or out of reach too")  //
+       "text, markdown, csv, latex or json")  //
+      ("every", po::bool_switch(),
+       "list every claim, those not run or out of reach too (csv and json always do)")  //
       ("out", po::value<std::string>(), "file to write instead of the terminal");
   if (!options.parse(context, arguments)) return kFine;
   const record::RecordSet records = load_records(options.words());
@@ -131,7 +132,8 @@ int check_command(const Context& context, const Arguments& arguments) {
     style.every = options.get<bool>("every");
     write_output(out, report::verdict_text(judged, style));
   } else {
-    write_output(out, report::verdict_table(judged, format_from(format)));
+    write_output(out,
+                 report::verdict_table(judged, format_from(format), options.get<bool>("every")));
   }
   return claims::summarize(all).required_contradicted.empty() ? kFine : kFailed;
 }

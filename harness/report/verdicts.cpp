@@ -259,6 +259,10 @@ std::string group_title(Outcome outcome, const std::vector<Line>& group) {
                      models);
 }
 
+bool unmeasured(Outcome outcome) {
+  return outcome == Outcome::not_run || outcome == Outcome::out_of_reach;
+}
+
 std::string suite_text(const Judged& judged, const VerdictOptions& options) {
   const std::vector<Line> lines = lines_of(judged);
   std::string out = headline_text(judged, options);
@@ -269,9 +273,8 @@ std::string suite_text(const Judged& judged, const VerdictOptions& options) {
     }
     if (group.empty()) continue;
     const std::string title = group_title(outcome, group);
-    const bool unmeasured = outcome == Outcome::not_run || outcome == Outcome::out_of_reach;
     out += '\n';
-    if (unmeasured && !options.every) {
+    if (unmeasured(outcome) && !options.every) {
       out += paint(title, colour_of(outcome), options.colour) + '\n';
       out += gathered(group, options.width);
     } else {
@@ -281,13 +284,14 @@ std::string suite_text(const Judged& judged, const VerdictOptions& options) {
   return out;
 }
 
-Grid grid_of(const Judged& judged) {
+Grid grid_of(const Judged& judged, bool every) {
   Grid grid;
   grid.title = title_of(judged.file);
   grid.columns.push_back({"verdict", Align::left});
   for (const char* header : kHeaders) grid.columns.push_back({header, Align::left});
   const std::vector<Line> lines = lines_of(judged);
   for (const Outcome outcome : kOrder) {
+    if (unmeasured(outcome) && !every) continue;  // the headline below counts them
     for (const Line& line : lines) {
       if (line.verdict->outcome != outcome) continue;
       std::vector<std::string> row{std::string(claims::name_of(outcome))};
@@ -347,7 +351,7 @@ std::string verdict_text(const std::vector<Judged>& suites, const VerdictOptions
   return out.empty() ? "no claims to judge\n" : out;
 }
 
-std::string verdict_table(const std::vector<Judged>& suites, Format format) {
+std::string verdict_table(const std::vector<Judged>& suites, Format format, bool every) {
   if (format == Format::csv || format == Format::json) {
     Rows rows;
     for (const Judged& judged : suites) {
@@ -358,7 +362,7 @@ std::string verdict_table(const std::vector<Judged>& suites, Format format) {
   std::string out;
   for (const Judged& judged : suites) {
     if (judged.verdicts.empty()) continue;
-    const Grid grid = grid_of(judged);
+    const Grid grid = grid_of(judged, every);
     if (!out.empty()) out += '\n';
     out += format == Format::markdown ? to_markdown(grid) : to_latex(grid);
   }

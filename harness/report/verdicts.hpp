@@ -27,8 +27,9 @@ struct VerdictOptions {
 /// claims give a sentence that says so.
 std::string verdict_text(const std::vector<Judged>& suites, const VerdictOptions& options = {});
 
-/// Markdown and LaTeX: one table per suite; CSV and JSON: one row per claim with every field and
-/// the case ids that it rests on.
-std::string verdict_table(const std::vector<Judged>& suites, Format format);
+/// Markdown and LaTeX: one table per suite, without `every` of what was measured only (the line
+/// below counts the rest). CSV and JSON: one row per claim, always, with every field and the case
+/// ids that it rests on.
+std::string verdict_table(const std::vector<Judged>& suites, Format format, bool every = false);
 
 }  // namespace ashlar::report

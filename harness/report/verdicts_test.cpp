@@ -159,6 +159,8 @@ TEST_CASE("the verdict table in the other formats", "[report]") {
   const std::string markdown = verdict_table(judged(), Format::markdown);
   CHECK_THAT(markdown, Contains("| contradicted | fa2-causal-block-skip (required)"));
   CHECK_THAT(markdown, Contains("1 of 4 cells as expected"));
+  CHECK_THAT(markdown, !Contains("| not-run"));  // counted in the line below the table
+  CHECK_THAT(verdict_table(judged(), Format::markdown, true), Contains("| not-run"));
   CHECK_THAT(verdict_table(judged(), Format::latex), Contains("\\begin{tabular}{llllll}"));
   const std::string csv = verdict_table(judged(), Format::csv);
   CHECK_THAT(csv, Contains("\"it says, of fa2-causal-block-skip\""));

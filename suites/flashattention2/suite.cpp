@@ -9,6 +9,7 @@
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "impls/flashattention2/reference.hpp"
+#include "suites/flashattention2/loop_order.hpp"
 #include "suites/flashattention2/methods.hpp"
 #include "suites/flashattention2/problem.hpp"
 
@@ -180,6 +181,7 @@ model::Suite make() {
                {"dtype", "head_dim", "causal", "heads"},
                {},
                "Extra memory"});
+  declare_loop_order(suite);
   suite.validate();
   return suite;
 }
