@@ -88,7 +88,7 @@ TEST_CASE("this machine is described") {
 
 TEST_CASE("only variables on the list are recorded, and no paths") {
   setenv("ASHLAR_TEST_VARIABLE", "yes", 1);
-  setenv("CUDA_TEST_FOLDER", "/home/somebody/cuda", 1);
+  setenv("CUDA_TEST_FOLDER", "/srv/somebody/cuda", 1);
   setenv("SECRET_TEST_TOKEN", "hunter2", 1);
   const Json variables = capture_environment()["variables"];
   CHECK(variables["ASHLAR_TEST_VARIABLE"] == "yes");

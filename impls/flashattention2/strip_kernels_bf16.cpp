@@ -164,19 +164,12 @@ bool softmax(StripScratch& scratch, float scale_log2e, Index computed, Index key
 template <int kWidth>
 HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* value, Index keys,
                                  bool rescale, float* acc, Index acc_stride) {
+  // From zero, as in the float kernels.
   __m512 sum[kStripRows][kWidth];
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kWidth; ++v) sum[r][v] = _mm512_load_ps(acc + r * acc_stride + v * kLanes);
-  }
-  if (rescale) {
-#pragma GCC unroll 6
-    for (int r = 0; r < kStripRows; ++r) {
-      const __m512 factor = _mm512_set1_ps(scratch.rescale[r]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kWidth; ++v) sum[r][v] = _mm512_mul_ps(sum[r][v], factor);
-    }
+    for (int v = 0; v < kWidth; ++v) sum[r][v] = _mm512_setzero_ps();
   }
   const std::uint32_t* weight = scratch.pairs;
   for (Index k = 0; k < keys; k += 2) {
@@ -194,8 +187,13 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* val
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
+    const __m512 factor = _mm512_set1_ps(rescale ? scratch.rescale[r] : 1.0f);
+    float* row = acc + r * acc_stride;
 #pragma GCC unroll 4
-    for (int v = 0; v < kWidth; ++v) _mm512_store_ps(acc + r * acc_stride + v * kLanes, sum[r][v]);
+    for (int v = 0; v < kWidth; ++v) {
+      const __m512 old = _mm512_load_ps(row + v * kLanes);
+      _mm512_store_ps(row + v * kLanes, _mm512_fmadd_ps(old, factor, sum[r][v]));
+    }
   }
 }
 

@@ -163,19 +163,13 @@ template <int kWidth>
 HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value, Index keys,
                                  bool rescale, float* acc, Index acc_stride) {
   const Tag d;
+  // The block's sum starts at zero and joins the accumulators at the end: rounding then grows like
+  // the square root of the block's length and of their number, not of all keys.
   Vector sum[kStripRows][kWidth];
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kWidth; ++v) sum[r][v] = hn::Load(d, acc + r * acc_stride + v * kLanes);
-  }
-  if (rescale) {
-#pragma GCC unroll 6
-    for (int r = 0; r < kStripRows; ++r) {
-      const Vector factor = hn::Set(d, scratch.rescale[r]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kWidth; ++v) sum[r][v] = hn::Mul(sum[r][v], factor);
-    }
+    for (int v = 0; v < kWidth; ++v) sum[r][v] = hn::Zero(d);
   }
   const float* weight = scratch.scores;
   for (Index k = 0; k < keys; ++k) {
@@ -193,8 +187,12 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
+    const Vector factor = hn::Set(d, rescale ? scratch.rescale[r] : 1.0f);
+    float* row = acc + r * acc_stride;
 #pragma GCC unroll 4
-    for (int v = 0; v < kWidth; ++v) hn::Store(sum[r][v], d, acc + r * acc_stride + v * kLanes);
+    for (int v = 0; v < kWidth; ++v) {
+      hn::Store(hn::MulAdd(hn::Load(d, row + v * kLanes), factor, sum[r][v]), d, row + v * kLanes);
+    }
   }
 }
 
