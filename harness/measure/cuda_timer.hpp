@@ -43,9 +43,10 @@ class CudaTimer {
   /// The stream (a cudaStream_t) to launch on.
   void* stream() const;
   /// Device time of what `launch` puts on the stream, with a cold L2 cache: overwrites the cache
-  /// and waits, then records an event, calls launch(stream), records the other event and waits for
-  /// it. Resolution is about half a microsecond; gaps between launches count, launching the first
-  /// does not once the stream runs behind the host.
+  /// and waits, then starts a kernel of some 20 microseconds, records an event behind it, calls
+  /// launch(stream), records the other event and waits for it. Resolution is about half a
+  /// microsecond; gaps between launches count, launching the first does not, as the host does it
+  /// while that kernel runs.
   std::int64_t time_ns(const std::function<void(void*)>& launch);
   /// Launches without timing and waits.
   void run(const std::function<void(void*)>& launch);

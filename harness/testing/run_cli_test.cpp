@@ -206,7 +206,7 @@ TEST_CASE("a study runs every seed, model included, and keeps its curves") {
 TEST_CASE("too small a budget drops rounds and points, and lists what it dropped") {
   const Folder folder;
   const Ended ended =
-      toy_run(folder, {"toy", "--only", "toy/scale", "--skip", "python", "--budget", "0.1"});
+      toy_run(folder, {"toy", "--only", "toy/scale", "--skip", "python", "--budget", "1e-9"});
   INFO(ended.errors);
   CHECK(ended.status == 0);
   std::size_t dropped = 0;
