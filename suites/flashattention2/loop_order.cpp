@@ -5,6 +5,7 @@
 
 #include "baselines/flashattention2/fa1_order.hpp"
 #include "impls/flashattention2/optimized.hpp"
+#include "suites/flashattention2/methods.hpp"
 #include "suites/flashattention2/problem.hpp"
 
 namespace ashlar::flashattention2::suite {
@@ -23,28 +24,17 @@ BlockedProblem make_blocked_problem(const Point& point, std::uint64_t seed) {
   return {make_attention_problem(point, seed), point.integer("key_block")};
 }
 
-class Fa2 {
+class Fa2 : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
  public:
   Fa2(const ForwardParams& params, Index key_block)
-      : params_(params), workspace_(params, {.threads = 1, .key_block = key_block}) {}
-  void operator()() { optimized_forward(params_, workspace_); }
-  std::size_t workspace_bytes() const { return workspace_.bytes(); }
-
- private:
-  ForwardParams params_;
-  ForwardWorkspace workspace_;
+      : WithWorkspace(params, {.threads = 1, .key_block = key_block}) {}
 };
 
-class Fa1 {
+class Fa1
+    : public WithWorkspace<baselines::Fa1Workspace, baselines::Fa1Options, baselines::fa1_forward> {
  public:
   Fa1(const ForwardParams& params, Index key_block)
-      : params_(params), workspace_(params, {.threads = 1, .key_block = key_block}) {}
-  void operator()() { baselines::fa1_forward(params_, workspace_); }
-  std::size_t workspace_bytes() const { return workspace_.bytes(); }
-
- private:
-  ForwardParams params_;
-  baselines::Fa1Workspace workspace_;
+      : WithWorkspace(params, {.threads = 1, .key_block = key_block}) {}
 };
 
 template <class Forward>

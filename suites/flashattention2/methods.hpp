@@ -22,6 +22,20 @@ concept ForwardPass = std::constructible_from<Forward, const ForwardParams&> &&
   { pass.workspace_bytes() } -> std::convertible_to<std::size_t>;
 };
 
+/// A library's forward pass together with the workspace that it is given at every call.
+template <class Workspace, class Options, void (*Run)(const ForwardParams&, Workspace&)>
+class WithWorkspace {
+ public:
+  WithWorkspace(const ForwardParams& params, const Options& options)
+      : params_(params), workspace_(params, options) {}
+  void operator()() { Run(params_, workspace_); }
+  std::size_t workspace_bytes() const { return workspace_.bytes(); }
+
+ private:
+  ForwardParams params_;
+  Workspace workspace_;
+};
+
 using Unsupported = std::optional<std::string> (*)(const ForwardParams&);
 using WorkspaceBytes = std::size_t (*)(const ForwardParams&);
 

@@ -24,30 +24,17 @@ using model::Tier;
 
 /// The optimized forward pass with its thread count fixed at Threads, or the process's when 0.
 template <int Threads>
-class Flash {
+class Flash : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
  public:
-  explicit Flash(const ForwardParams& params)
-      : params_(params), workspace_(params, {.threads = Threads}) {}
-  void operator()() { optimized_forward(params_, workspace_); }
-  std::size_t workspace_bytes() const { return workspace_.bytes(); }
-
- private:
-  ForwardParams params_;
-  ForwardWorkspace workspace_;
+  explicit Flash(const ForwardParams& params) : WithWorkspace(params, {.threads = Threads}) {}
 };
 
 /// FlashAttention-1's order, likewise.
 template <int Threads>
-class Fa1Order {
+class Fa1Order
+    : public WithWorkspace<baselines::Fa1Workspace, baselines::Fa1Options, baselines::fa1_forward> {
  public:
-  explicit Fa1Order(const ForwardParams& params)
-      : params_(params), workspace_(params, {.threads = Threads}) {}
-  void operator()() { baselines::fa1_forward(params_, workspace_); }
-  std::size_t workspace_bytes() const { return workspace_.bytes(); }
-
- private:
-  ForwardParams params_;
-  baselines::Fa1Workspace workspace_;
+  explicit Fa1Order(const ForwardParams& params) : WithWorkspace(params, {.threads = Threads}) {}
 };
 
 /// One thread is the other side of a comparison with several. With one in all the two sides are the
