@@ -74,6 +74,26 @@ std::optional<std::string> product_unsupported(DType dtype) {
   return std::nullopt;
 }
 
+std::optional<std::string> product_kernel() {
+  cpu_engine();  // applies the limit
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx2:
+      return "avx2";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "avx2_vnni";
+    case dnnl::cpu_isa::avx512_core:
+      return "avx512_core";
+    case dnnl::cpu_isa::avx512_core_vnni:
+      return "avx512_core_vnni";
+    case dnnl::cpu_isa::avx512_core_bf16:
+      return "avx512_core_bf16";
+    case dnnl::cpu_isa::avx512_core_amx:
+      return "avx512_core_amx";
+    default:
+      return "below avx2";
+  }
+}
+
 struct MatrixProduct::State {
   /// What one worker hands to the primitive: made once, the pointers change.
   struct Call {
@@ -133,6 +153,7 @@ void MatrixProduct::operator()(int worker, const void* a, const void* b, void* c
 #else
 
 std::optional<std::string> product_unsupported(core::DType) { return "built without oneDNN"; }
+std::optional<std::string> product_kernel() { return std::nullopt; }
 
 struct MatrixProduct::State {};
 

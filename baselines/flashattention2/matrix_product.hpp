@@ -15,6 +15,9 @@ namespace ashlar::flashattention2::baselines {
 /// if they are. f32 and bf16 are possible.
 std::optional<std::string> product_unsupported(core::DType dtype);
 
+/// The instruction set that oneDNN's kernels use here, "avx512_core_bf16"; nothing without oneDNN.
+std::optional<std::string> product_kernel();
+
 /// Rows x columns with any strides, one of which must be 1.
 struct MatrixLayout {
   core::Index rows = 0;

@@ -57,10 +57,12 @@ void add_run_options(Options& options) {
       ("timeout", po::value<double>(),
        "seconds for one execution (ten times the expected, at least 30)")  //
       ("memory", po::value<std::int64_t>(),
-       "MiB of resident memory per worker (90 % of what is available)")                         //
-      ("out", po::value<std::string>(), "record file to write (ashlar-runs/TIME.jsonl)")        //
-      ("no-calibration", po::bool_switch(), "do not measure the machine's peaks")               //
-      ("profile", po::bool_switch(), "execute each case once under NVTX ranges; time nothing")  //
+       "MiB of resident memory per worker (90 % of what is available)")  //
+      ("cache", po::value<std::string>()->default_value("hot"),
+       "hot: the same data again and again; cold: copies in turn, larger than the caches (CPU)")  //
+      ("out", po::value<std::string>(), "record file to write (ashlar-runs/TIME.jsonl)")          //
+      ("no-calibration", po::bool_switch(), "do not measure the machine's peaks")                 //
+      ("profile", po::bool_switch(), "execute each case once under NVTX ranges; time nothing")    //
       ("strict", po::bool_switch(),
        "a crash, a timeout or a failure ends with status 2, like a wrong answer")  //
       ("dry-run", po::bool_switch(), "print the plan and stop");
@@ -96,6 +98,19 @@ std::size_t suites_in(const run::Plan& plan) {
   for (const run::PlannedPoint& planned : plan.points) names.push_back(planned.experiment->suite);
   std::sort(names.begin(), names.end());
   return static_cast<std::size_t>(std::unique(names.begin(), names.end()) - names.begin());
+}
+
+/// Which code each suite of the plan chooses here: part of what a machine is to a run.
+Json describe_kernels(const model::Registry& registry, const run::Plan& plan) {
+  Json described = Json::object();
+  for (const model::Suite& suite : registry) {
+    const auto planned = [&](const run::PlannedPoint& point) {
+      return point.experiment->suite == suite.id();
+    };
+    if (std::any_of(plan.points.begin(), plan.points.end(), planned))
+      described[suite.id()] = suite.kernels();
+  }
+  return described;
 }
 
 Json describe_experiments(const run::Plan& plan) {
@@ -145,6 +160,22 @@ class RemoveIfEmpty {
   fs::path path_;
 };
 
+/// Twice the last-level cache: what rotates has then left it. Virtual machines report caches of
+/// their host, so there is a limit. 0 for hot caches.
+std::int64_t cold_bytes(const Options& options, const Json& environment) {
+  const std::string cache = options.get<std::string>("cache");
+  if (cache == "hot") return 0;
+  if (cache != "cold") {
+    throw UsageError(fmt::format("--cache: unknown mode '{}'{}", cache,
+                                 model::suggestion(cache, {"hot", "cold"})));
+  }
+  constexpr std::int64_t kLeast = std::int64_t{64} << 20;
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;
+  const Json& known = environment.at("caches").at("last_level_bytes");
+  const std::int64_t last_level = known.is_null() ? 0 : known.get<std::int64_t>();
+  return std::clamp(2 * last_level, kLeast, kMost);
+}
+
 run::RunOptions run_options(const Options& options, const Json& environment,
                             const fs::path& scratch, double budget_s, int rounds) {
   run::RunOptions chosen;
@@ -162,6 +193,7 @@ run::RunOptions run_options(const Options& options, const Json& environment,
   const std::int64_t available_mib =
       environment.at("memory").at("available_bytes").get<std::int64_t>() >> 20;
   chosen.memory_bytes = positive<std::int64_t>(options, "memory", available_mib * 9 / 10) << 20;
+  chosen.cold_bytes = cold_bytes(options, environment);
   chosen.profile = options.get<bool>("profile");
   chosen.interrupted = &interruptions();
   return chosen;
@@ -196,6 +228,7 @@ record::RunRecord run_record(const Context& context, const run::Plan& plan,
   record.build = machine::describe_build();
   record.machine = environment;
   record.machine["worker_variables"] = run::worker_environment(chosen.threads);
+  record.machine["kernels"] = describe_kernels(*context.registry, plan);
   record.machine_id = machine::machine_id(environment);
   record.calibration = calibration;
   record.experiments = describe_experiments(plan);

@@ -33,6 +33,11 @@ void use_returning_allocator() {
   mallopt(M_TRIM_THRESHOLD, 256 * 1024);
 }
 
+std::int64_t heap_bytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  return static_cast<std::int64_t>(heap.uordblks + heap.hblkhd);
+}
+
 PeakMemory::PeakMemory() {
   malloc_trim(0);
   if (!reset_high_water_mark()) return;

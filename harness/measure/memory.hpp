@@ -21,6 +21,10 @@ class PeakMemory {
   std::optional<std::int64_t> start_bytes_;
 };
 
+/// Bytes that the allocator has handed out and not got back; 0 where another allocator (a
+/// sanitizer's) took its place.
+std::int64_t heap_bytes();
+
 /// Resident memory of a process now, or nothing when it is gone.
 std::optional<std::int64_t> resident_bytes(int process);
 

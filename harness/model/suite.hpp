@@ -151,6 +151,16 @@ class Suite {
     return StudyBuilder<Problem>(new_experiment(std::move(name), Kind::study));
   }
 
+  /// Which code the suite and the libraries below it choose on this machine at run time, name by
+  /// name ({"isa", "avx512"}, {"onednn", "avx512_core_bf16"}). Recorded with every run and beside
+  /// every instruction count, since both hang on it.
+  using Kernels = std::map<std::string, std::string>;
+  Suite& kernels(std::function<Kernels()> choice) {
+    kernels_ = std::move(choice);
+    return *this;
+  }
+  Kernels kernels() const { return kernels_ ? kernels_() : Kernels(); }
+
   const std::string& id() const { return id_; }
   const std::string& title() const { return title_; }
   const std::vector<std::unique_ptr<Experiment>>& experiments() const { return experiments_; }
@@ -165,6 +175,7 @@ class Suite {
 
   std::string id_;
   std::string title_;
+  std::function<Kernels()> kernels_;
   std::vector<std::unique_ptr<Experiment>> experiments_;
 };
 

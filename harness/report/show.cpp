@@ -208,6 +208,14 @@ void show_totals(Page& page, const Cell& cell) {
   page.field("metrics", numbers_text(first.metrics));
 }
 
+/// Caches were cold by the run's own command line.
+bool cold_run(const record::RunRecord& run) {
+  const auto& argv = run.argv;
+  const auto cache = std::find(argv.begin(), argv.end(), "--cache");
+  const bool apart = cache != argv.end() && cache + 1 != argv.end() && *(cache + 1) == "cold";
+  return apart || std::find(argv.begin(), argv.end(), "--cache=cold") != argv.end();
+}
+
 /// The command line in parts: an option and its value stay together.
 std::vector<std::string> repeat_parts(const record::RunRecord* run, const std::string& suite,
                                       const std::string& experiment, const model::Point& point,
@@ -222,6 +230,7 @@ std::vector<std::string> repeat_parts(const record::RunRecord* run, const std::s
                                escape_regex(implementation)));
   if (run != nullptr) option("--seed", std::to_string(run->seed));
   if (threads > 0) option("--threads", std::to_string(threads));
+  if (run != nullptr && cold_run(*run)) option("--cache", "cold");
   return parts;
 }
 

@@ -55,6 +55,7 @@ Json PointRun::open_request() const {
       {"point", planned_.point.to_json()},
       {"seed", point_seed(supervisor_.plan_.seed, *planned_.experiment, planned_.point)}};
   if (!tensors_.empty()) request["tensors"] = tensors_;
+  if (supervisor_.options_.cold_bytes > 0) request["cold_bytes"] = supervisor_.options_.cold_bytes;
   return request;
 }
 
@@ -101,6 +102,10 @@ void PointRun::note_unsupported(const Json& unsupported) {
 }
 
 bool PointRun::open_external(Entry& entry) {
+  if (supervisor_.options_.cold_bytes > 0) {
+    fail(entry, Status::unsupported, "another program holds one copy of its data: hot caches only");
+    return false;
+  }
   std::vector<std::string> command = entry.implementation->command;
   for (std::size_t i = 1; i < command.size(); ++i) {
     if (command[i].find('/') != std::string::npos)
@@ -164,6 +169,15 @@ Reply PointRun::verify(Entry& entry, bool again) {
     entry.record.counters = numbers_from(reply.message.value("counters", none));
     entry.estimate_ns = reply.message.value("first_ns", std::int64_t{0});
     entry.in_place = reply.message.value("in_place", false);
+    const bool cpu = entry.implementation->options.device == model::Device::cpu;
+    if (supervisor_.options_.cold_bytes > 0 && cpu) {
+      if (entry.in_place) {
+        fail(entry, Status::unsupported,
+             "works in place: restoring its data before each execution warms the caches");
+        return reply;
+      }
+      entry.record.flags.emplace_back("cold-cache");
+    }
   }
   return entry.implementation->external() ? check_foreign(entry, reply.message.at("answer"))
                                           : reply;

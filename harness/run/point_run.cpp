@@ -18,7 +18,7 @@ PointRun::PointRun(Supervisor& supervisor, const PlannedPoint& planned, int roun
     record.run_id = supervisor_.options_.run_id;
     record.plan_hash = supervisor_.plan_.hash;
     record.key = key(implementation->name);
-    record.case_id = case_id(record.key);
+    record.case_id = id(record.key);
     record.suite = planned.experiment->suite;
     record.experiment = planned.experiment->name;
     record.point = planned.point;
@@ -34,6 +34,11 @@ PointRun::PointRun(Supervisor& supervisor, const PlannedPoint& planned, int roun
 
 std::string PointRun::key(const std::string& implementation) const {
   return case_key(*planned_.experiment, planned_.point, implementation);
+}
+
+/// Hot and cold times are different cases, so that nothing pairs them.
+std::string PointRun::id(const std::string& key) const {
+  return case_id(supervisor_.options_.cold_bytes > 0 ? key + " cold" : key);
 }
 
 void PointRun::run() {
@@ -121,7 +126,7 @@ void PointRun::take_check(Entry& entry, const Json& answer, bool control, const 
   record::CheckRecord check;
   check.run_id = entry.record.run_id;
   check.key = key(name);
-  check.case_id = case_id(check.key);
+  check.case_id = id(check.key);
   check.suite = entry.record.suite;
   check.experiment = entry.record.experiment;
   check.point = entry.record.point;

@@ -45,6 +45,7 @@ class PointRun {
   void finish(Entry& entry);
   void write_dropped(Entry& entry, const std::string& why);
   std::string key(const std::string& implementation) const;
+  std::string id(const std::string& key) const;
 
   // Studies.
   void run_studies();

@@ -27,7 +27,9 @@ struct RunOptions {
   int rounds = 1;
   double budget_s = 20;  // for everything after calibration
   double timeout_s = 0;  // for one execution; 0: ten times the expected time, at least 30 s
-  std::int64_t memory_bytes = 0;                  // limit per worker; 0: none
+  std::int64_t memory_bytes = 0;  // limit per worker; 0: none
+  /// Cold caches: CPU implementations rotate among copies of more than so many bytes; 0: hot.
+  std::int64_t cold_bytes = 0;
   bool profile = false;                           // execute each case once, time nothing
   const std::atomic<int>* interrupted = nullptr;  // set by SIGINT
 };

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "harness/measure/memory.hpp"
+#include "harness/measure/rotation.hpp"
 #include "harness/measure/verify.hpp"
 #include "harness/record/record.hpp"
 #include "harness/run/curve.hpp"
@@ -191,9 +192,12 @@ Json Worker::open(const Json& request) {
   seed_ = request.at("seed").get<std::uint64_t>();
   suite_range_.emplace(experiment_->suite + "/" + experiment_->name);
   point_range_.emplace(point_.text());
+  cold_bytes_ = request.value("cold_bytes", std::int64_t{0});
   if (experiment_->kind == model::Kind::timed) {
     const Range range("problem");
+    const std::int64_t before = measure::heap_bytes();
     problem_ = experiment_->problem(point_, seed_);
+    problem_bytes_ = measure::heap_bytes() - before;
   }
   Json supports = Json::object();
   for (const Implementation& candidate : experiment_->implementations) {
@@ -214,6 +218,25 @@ Worker::Bound& Worker::bind(const Implementation& wanted) {
   bound.timer = services_.make_timer(wanted.options.device);
   bound.trial = wanted.bind(problem_);
   return bound;
+}
+
+/// Binds to copies of the problem until together they are too large for the caches.
+void Worker::rotate(Bound& bound) {
+  const Range range("copies");
+  std::vector<std::unique_ptr<model::Trial>> trials;
+  trials.push_back(std::move(bound.trial));
+  for (std::size_t wanted = 2; trials.size() < wanted;) {
+    const std::size_t copy = trials.size() - 1;
+    if (copy == problem_copies_.size())
+      problem_copies_.push_back(experiment().problem(point_, seed_));
+    const std::int64_t before = measure::heap_bytes();
+    trials.push_back(bound.implementation->bind(problem_copies_[copy]));
+    trials.back()->prepare();
+    bound.timer->run_once(*trials.back());
+    const std::int64_t footprint = problem_bytes_ + measure::heap_bytes() - before;
+    if (copy == 0) wanted = measure::rotation_size(footprint, cold_bytes_);
+  }
+  bound.trial = std::make_unique<measure::Rotation>(std::move(trials));
 }
 
 const Expected& Worker::expected(const Json& request) {
@@ -301,7 +324,11 @@ Json Worker::verify(const Json& request) {
       outcome.workspace_bytes ? Json(*outcome.workspace_bytes) : Json(nullptr);
   answer["metrics"] = numbers(outcome.metrics);
   answer["counters"] = numbers(outcome.counters);
-  if (request.value("discard", false)) bound_.erase(wanted.name);
+  if (request.value("discard", false)) {
+    bound_.erase(wanted.name);
+  } else if (cold_bytes_ > 0 && on_host && !bound.trial->in_place()) {
+    rotate(bound);
+  }
   return answer;
 }
 
@@ -367,6 +394,7 @@ Json Worker::close() {
   expected_.reset();
   yardstick_.reset();
   problem_.reset();
+  problem_copies_.clear();
   point_range_.reset();
   suite_range_.reset();
   experiment_ = nullptr;

@@ -60,6 +60,7 @@ class Worker {
   const model::Experiment& experiment() const;
   const model::Implementation& implementation(const model::Json& request) const;
   Bound& bind(const model::Implementation& implementation);
+  void rotate(Bound& bound);
   const model::Expected& expected(const model::Json& request);
   model::Json checked(const std::vector<model::TensorView>& answer, const model::Json& request);
 
@@ -70,6 +71,9 @@ class Worker {
   model::Point point_;
   std::uint64_t seed_ = 0;
   std::shared_ptr<const void> problem_;
+  std::int64_t problem_bytes_ = 0;
+  std::int64_t cold_bytes_ = 0;  // 0: hot caches
+  std::vector<std::shared_ptr<const void>> problem_copies_;
   std::optional<model::Expected> expected_;
   std::optional<model::Expected> yardstick_;
   std::unordered_map<std::string, Bound> bound_;

@@ -231,6 +231,34 @@ TEST_CASE("same seed, same order and same problems; the records say how to repea
   CHECK_THAT(shown.output, Contains("ashlar run toy") && Contains("--where length=64"));
 }
 
+TEST_CASE("cold caches: other cases, a flag, and none where the data cannot rotate") {
+  const Folder folder;
+  const std::vector<std::string> words = {"toy",           "--only",     "toy/scale",
+                                          "--where",       "length=256", "--where",
+                                          "variant=plain", "--rounds",   "1"};
+  REQUIRE(toy_run(folder, words).status == 0);
+  const auto hot = by_implementation(records(folder));
+  std::filesystem::remove(folder / "r.jsonl");
+  std::vector<std::string> cold_words = words;
+  cold_words.insert(cold_words.end(), {"--cache", "cold"});
+  const Ended ended = toy_run(folder, cold_words);
+  INFO(ended.errors);
+  REQUIRE(ended.status == 0);
+  const record::RecordSet set = records(folder);
+  const auto cold = by_implementation(set);
+  for (const char* name : {"tenfold", "loop", "unrolled"}) {
+    INFO(name);
+    CHECK(cold.at(name).status == record::Status::ok);
+    CHECK(cold.at(name).case_id != hot.at(name).case_id);
+    CHECK(cold.at(name).flags.front() == "cold-cache");
+  }
+  for (const char* name : {"in-place", "python"})
+    CHECK(cold.at(name).status == record::Status::unsupported);
+  for (const record::CheckRecord& check : set.checks) CHECK(check.accepted != check.control);
+  const Ended shown = toy(folder, {"show", cold.at("loop").case_id, "r.jsonl"});
+  CHECK_THAT(shown.output, Contains("--cache cold"));
+}
+
 TEST_CASE("profile executes each case once and times nothing") {
   const Folder folder;
   REQUIRE(toy_run(folder,

@@ -2,10 +2,12 @@
 
 #include "baselines/flashattention2/chunked.hpp"
 #include "baselines/flashattention2/fa1_order.hpp"
+#include "baselines/flashattention2/matrix_product.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_cuda.hpp"
 #include "baselines/flashattention2/standard.hpp"
 #include "impls/core/parallel.hpp"
+#include "impls/core/simd.hpp"
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "impls/flashattention2/reference.hpp"
@@ -57,6 +59,13 @@ auto device(Unsupported unsupported, WorkspaceBytes workspace_bytes) {
   return [=] { return std::make_unique<DeviceMethod<Forward>>(unsupported, workspace_bytes); };
 }
 
+model::Suite::Kernels kernels() {
+  model::Suite::Kernels chosen{{"isa", std::string(core::name_of(core::usable_isa()))},
+                               {"highway", std::string(core::highway_target())}};
+  if (const auto onednn = baselines::product_kernel()) chosen["onednn"] = *onednn;
+  return chosen;
+}
+
 /// The kernel keeps everything on chip.
 std::size_t no_workspace(const ForwardParams&) { return 0; }
 
@@ -79,6 +88,7 @@ model::Suite make() {
   constexpr double kNaiveQuick = 1.4e8;
   constexpr double kNaive = 1.1e9;
   model::Suite suite("flashattention2", "FlashAttention-2 (Dao 2023)");
+  suite.kernels(kernels);
   suite.experiment<AttentionProblem, AttentionAnswer>("forward")
       .about("exact attention, forward pass")
       .axis("seqlen", {512, 1024, 2048, 4096, 8192, 16384}, "tokens")
