@@ -11,11 +11,13 @@
 
 #include <fmt/format.h>
 
+#include "harness/measure/instructions.hpp"
 #include "harness/measure/memory.hpp"
 #include "harness/measure/rotation.hpp"
 #include "harness/measure/verify.hpp"
 #include "harness/record/record.hpp"
 #include "harness/run/curve.hpp"
+#include "harness/run/expected_file.hpp"
 #include "harness/run/plan.hpp"
 #include "harness/run/tensor_file.hpp"
 
@@ -50,42 +52,6 @@ Json curves_to_json(const std::vector<model::Curve>& curves) {
     json[curve.name] = std::move(columns);
   }
   return json;
-}
-
-/// Expected elements as a tensor file, so that later rounds need not compute them again.
-void store(const std::filesystem::path& path, const Expected& expected) {
-  std::vector<TensorView> tensors;
-  for (const model::ExpectedTensor& tensor : expected) {
-    const auto count = [](const auto& list) { return static_cast<std::int64_t>(list.size()); };
-    tensors.push_back({"values " + tensor.name,
-                       model::ElementType::f64,
-                       {count(tensor.values)},
-                       const_cast<double*>(tensor.values.data())});
-    tensors.push_back({"indices " + tensor.name,
-                       model::ElementType::i64,
-                       {count(tensor.indices)},
-                       const_cast<std::int64_t*>(tensor.indices.data())});
-  }
-  const std::filesystem::path unfinished = path.string() + fmt::format(".{}", getpid());
-  write_tensors(unfinished, tensors);
-  std::filesystem::rename(unfinished, path);
-}
-
-Expected load(const std::filesystem::path& path) {
-  Expected expected;
-  for (model::OwnedTensor& tensor : read_tensors(path)) {
-    const bool values = tensor.name.starts_with("values ");
-    const std::string name = tensor.name.substr(tensor.name.find(' ') + 1);
-    if (values) {
-      expected.push_back({name, {}, {}});
-      const auto* data = reinterpret_cast<const double*>(tensor.bytes.data());
-      expected.back().values.assign(data, data + tensor.view().size());
-    } else {
-      const auto* data = reinterpret_cast<const std::int64_t*>(tensor.bytes.data());
-      expected.back().indices.assign(data, data + tensor.view().size());
-    }
-  }
-  return expected;
 }
 
 Json failure(const std::string& what, bool out_of_memory = false) {
@@ -154,6 +120,7 @@ Json Worker::dispatch(const Json& request) {
   if (verb == "verify") return verify(request);
   if (verb == "check") return check(request);
   if (verb == "sample") return sample(request);
+  if (verb == "count") return count(request);
   if (verb == "profile") return profile(request);
   if (verb == "study") return study(request);
   if (verb == "close") return close();
@@ -247,9 +214,9 @@ const Expected& Worker::expected(const Json& request) {
       model::stable_hash(case_key(experiment(), point_, experiment().oracle_name), seed_));
   const auto obtain = [&](const char* suffix, const std::function<Expected(const void*)>& compute) {
     const std::filesystem::path path = folder / (name + suffix);
-    if (!folder.empty() && std::filesystem::exists(path)) return load(path);
+    if (!folder.empty() && std::filesystem::exists(path)) return read_expected(path);
     Expected fresh = compute(problem_.get());
-    if (!folder.empty()) store(path, fresh);
+    if (!folder.empty()) write_expected(path, fresh);
     return fresh;
   };
   if (experiment().yardstick) yardstick_ = obtain(".yardstick", experiment().yardstick);
@@ -359,6 +326,22 @@ Json Worker::sample(const Json& request) {
     answer["involuntary_switches"].push_back(taken.involuntary_switches);
   }
   return answer;
+}
+
+/// One more execution of what was verified, its instructions counted.
+Json Worker::count(const Json& request) {
+  if (const auto why = measure::instructions_uncountable()) return failure(*why);
+  const std::string name = request.at("implementation");
+  const auto found = bound_.find(name);
+  if (found == bound_.end()) throw std::runtime_error("'" + name + "' was not verified");
+  Bound& bound = found->second;
+  bound.trial->reset();
+  measure::count_instructions([&] { bound.trial->execute(nullptr); });
+  Json kernels = Json::object();
+  for (const model::Suite& suite : registry_) {
+    if (suite.id() == experiment().suite) kernels = suite.kernels();
+  }
+  return {{"ok", true}, {"kernels", kernels}};
 }
 
 Json Worker::profile(const Json& request) {

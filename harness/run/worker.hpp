@@ -53,6 +53,7 @@ class Worker {
   model::Json verify_again(const model::Implementation& wanted, const model::Json& request);
   model::Json check(const model::Json& request);
   model::Json sample(const model::Json& request);
+  model::Json count(const model::Json& request);
   model::Json profile(const model::Json& request);
   model::Json study(const model::Json& request);
   model::Json close();

@@ -161,6 +161,7 @@ void declare_descent(Suite& suite) {
 
 Suite toy_suite() {
   Suite suite("toy", "A toy that proves the harness");
+  suite.kernels([] { return Suite::Kernels{{"toy", "none"}}; });
   declare_scale(suite);
   declare_misbehave(suite);
   declare_foreign(suite);
