@@ -155,6 +155,17 @@ inline Verdict verdict_of(const Records& records, const std::string& check,
 }
 
 /// The check of a ratio of times, naive over fast.
+/// A check of a form with two implementations to choose from.
+inline std::string check(const std::string& form, const std::string& metric,
+                         const std::string& more, const std::string& experiment = "sum") {
+  return fmt::format("form = \"{}\"\nexperiment = \"{}\"\n{}{}", form, experiment,
+                     metric.empty() ? "" : fmt::format("metric = \"{}\"\n", metric), more);
+}
+
+inline const std::string kFast = "of = { implementation = \"fast\" }\n";
+inline const std::string kBoth =
+    "of = { implementation = \"naive\" }\nto = { implementation = \"fast\" }\n";
+
 inline std::string ratio(const std::string& more) {
   return "form = \"ratio\"\nexperiment = \"sum\"\nmetric = \"time\"\n"
          "of = { implementation = \"naive\" }\nto = { implementation = \"fast\" }\n" +
