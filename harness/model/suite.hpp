@@ -237,16 +237,16 @@ class ExperimentBuilder : public BuilderBase<ExperimentBuilder<Problem, Answer>,
   using MakeMethod = std::function<std::unique_ptr<Method<Problem, Answer>>()>;
 
   ExperimentBuilder& work(std::function<Work(const Point&)> formula) {
-    return this->set([&] { experiment_->work = std::move(formula); });
+    experiment_->work = std::move(formula);
+    return *this;
   }
   /// `expect` computes the answer (or sampled elements) in higher precision.
   ExperimentBuilder& oracle(std::string name, std::function<Expected(const Problem&)> expect,
                             std::function<Tolerances(const Point&)> tolerance) {
-    return this->set([&] {
-      experiment_->oracle_name = std::move(name);
-      experiment_->oracle = [expect](const void* problem) { return expect(typed(problem)); };
-      experiment_->tolerance = std::move(tolerance);
-    });
+    experiment_->oracle_name = std::move(name);
+    experiment_->oracle = [expect](const void* problem) { return expect(typed(problem)); };
+    experiment_->tolerance = std::move(tolerance);
+    return *this;
   }
   /// A plain computation in the storage precision whose own error scales
   /// Tolerance::yardstick_factor.

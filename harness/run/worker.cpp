@@ -302,6 +302,7 @@ Json Worker::verify(const Json& request) {
 Json Worker::check(const Json& request) {
   std::vector<model::OwnedTensor> tensors = read_tensors(request.at("answer").get<std::string>());
   std::vector<TensorView> answer;
+  answer.reserve(tensors.size());
   for (model::OwnedTensor& tensor : tensors) answer.push_back(tensor.view());
   return checked(answer, request);
 }
