@@ -236,16 +236,17 @@ class ExperimentBuilder : public BuilderBase<ExperimentBuilder<Problem, Answer>,
   using Base::Base;
   using MakeMethod = std::function<std::unique_ptr<Method<Problem, Answer>>()>;
 
-  ExperimentBuilder& work(std::function<Work(const Point&)> formula) {
-    experiment_->work = std::move(formula);
+  ExperimentBuilder& work(const std::function<Work(const Point&)>& formula) {
+    experiment_->work = formula;
     return *this;
   }
   /// `expect` computes the answer (or sampled elements) in higher precision.
-  ExperimentBuilder& oracle(std::string name, std::function<Expected(const Problem&)> expect,
-                            std::function<Tolerances(const Point&)> tolerance) {
-    experiment_->oracle_name = std::move(name);
+  ExperimentBuilder& oracle(const std::string& name,
+                            const std::function<Expected(const Problem&)>& expect,
+                            const std::function<Tolerances(const Point&)>& tolerance) {
+    experiment_->oracle_name = name;
     experiment_->oracle = [expect](const void* problem) { return expect(typed(problem)); };
-    experiment_->tolerance = std::move(tolerance);
+    experiment_->tolerance = tolerance;
     return *this;
   }
   /// A plain computation in the storage precision whose own error scales
