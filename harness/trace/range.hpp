@@ -1,46 +1,27 @@
 #pragma once
 // NVTX ranges of the harness: suite, point, implementation and phase, in the domain "ashlar", the
 // one in which the implementations mark their kernels' phases. A tool (nsys, ncu, an injection
-// library) sees them; without one a range costs about a nanosecond. Without the NVTX headers ranges
-// compile to nothing.
+// library) or the recorder of this folder sees them; without one a range costs about a nanosecond.
+// Without the NVTX headers ranges do nothing.
 #include <string>
-
-#ifdef ASHLAR_HAVE_NVTX
-#include <nvtx3/nvToolsExt.h>
-#endif
 
 namespace ashlar::trace {
 
-#ifdef ASHLAR_HAVE_NVTX
-inline nvtxDomainHandle_t domain() {
-  static const nvtxDomainHandle_t handle = nvtxDomainCreateA("ashlar");
-  return handle;
-}
+/// Whether this build can show ranges to a tool.
+bool ranges_built();
 
+namespace detail {
+void push(const char* name);
+void pop();
+}  // namespace detail
+
+/// Marks the time from construction to destruction, on this thread; ranges nest.
 class Range {
  public:
-  explicit Range(const std::string& name) {
-    nvtxEventAttributes_t event{};
-    event.version = NVTX_VERSION;
-    event.size = NVTX_EVENT_ATTRIB_STRUCT_SIZE;
-    event.messageType = NVTX_MESSAGE_TYPE_ASCII;
-    event.message.ascii = name.c_str();
-    nvtxDomainRangePushEx(domain(), &event);
-  }
-  ~Range() { nvtxDomainRangePop(domain()); }
+  explicit Range(const std::string& name) { detail::push(name.c_str()); }
+  ~Range() { detail::pop(); }
   Range(const Range&) = delete;
   Range& operator=(const Range&) = delete;
 };
-inline constexpr bool kRangesBuilt = true;
-#else
-class Range {
- public:
-  explicit Range(const std::string&) {}
-  ~Range() {}
-  Range(const Range&) = delete;
-  Range& operator=(const Range&) = delete;
-};
-inline constexpr bool kRangesBuilt = false;
-#endif
 
 }  // namespace ashlar::trace
