@@ -38,6 +38,7 @@ int table_command(const Context& context, const Arguments& arguments);
 int plot_command(const Context& context, const Arguments& arguments);
 int show_command(const Context& context, const Arguments& arguments);
 int machine_command(const Context& context, const Arguments& arguments);
+int trace_command(const Context& context, const Arguments& arguments);
 int gbench_command(const Context& context, const Arguments& arguments);
 int worker_command(const Context& context, const Arguments& arguments);
 

@@ -13,6 +13,7 @@
 #include "harness/cli/resources.hpp"
 #include "harness/cli/run_files.hpp"
 #include "harness/cli/services.hpp"
+#include "harness/cli/trace_option.hpp"
 #include "harness/machine/build.hpp"
 #include "harness/machine/calibration.hpp"
 #include "harness/machine/environment.hpp"
@@ -48,6 +49,7 @@ Budget default_budget(Mode mode) {
 
 void add_run_options(Options& options) {
   add_filter_options(options);
+  add_trace_option(options);
   options.add()                                                                               //
       ("threads", po::value<int>(), "threads of parallel implementations (all usable CPUs)")  //
       ("rounds", po::value<int>(),
@@ -264,6 +266,7 @@ int run_command(const Context& context, const Arguments& arguments) {
       "Verifies every implementation at every point and measures it. All suites without a name.");
   add_run_options(options);
   if (!options.parse(context, arguments)) return kFine;
+  TraceOption trace(options);
   const Mode mode = mode_from(options);
   const run::Plan plan =
       run::make_plan(*context.registry, filter_from(options), mode, seed_from(options));
@@ -293,6 +296,7 @@ int run_command(const Context& context, const Arguments& arguments) {
 
   const report::SummaryOptions style{wants_colour(STDOUT_FILENO), terminal_width(STDOUT_FILENO)};
   fmt::print("{}\nrecords: {}\n", report::run_summary(record::load({out}), style), out.string());
+  trace.finish();
   return exit_code(summary, options.get<bool>("strict"));
 }
 

@@ -27,6 +27,7 @@ constexpr Verb kVerbs[] = {
     {"table", "tables of results from records", table_command},
     {"plot", "figures from records, by gnuplot", plot_command},
     {"show", "one case: samples, norms, and the command line that repeats it", show_command},
+    {"trace", "time per range, from the timeline of 'ashlar run --trace'", trace_command},
     {"machine", "this machine and its calibration", machine_command},
     {"gbench", "the same cases under Google Benchmark's flags and output", gbench_command},
     {"worker", nullptr, worker_command},

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "harness/trace/range.hpp"
+
 namespace ashlar::run {
 
 namespace {
@@ -167,6 +169,7 @@ std::uint64_t point_seed(std::uint64_t run_seed, const Experiment& experiment, c
 
 Plan make_plan(const model::Registry& registry, const Filter& filter, Mode mode,
                std::uint64_t seed) {
+  const trace::Range range("plan");
   const std::vector<const Suite*> suites = chosen_suites(registry, filter);
   check_where(suites, filter, mode);
   Choice choice{filter, compile(filter.only, "--only"), compile(filter.skip, "--skip"), {}};

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "harness/trace/recorder.hpp"
+
 namespace ashlar::run {
 
 using record::Status;
@@ -191,6 +193,7 @@ void PointRun::finish(Entry& entry) {
     record.cpu_ns.push_back(sample.cpu_ns);
   }
   for (const std::string& flag : measure::flags_of(entry.samples)) record.flags.push_back(flag);
+  if (trace::recording()) record.flags.emplace_back("traced");
   supervisor_.writer_.append(record);
   supervisor_.note_status(record.case_id, record.status);
 }

@@ -6,6 +6,7 @@
 
 #include "harness/run/point_run.hpp"
 #include "harness/run/worker.hpp"
+#include "harness/trace/range.hpp"
 
 namespace ashlar::run {
 
@@ -38,6 +39,7 @@ std::unique_ptr<WorkerProcess> Supervisor::start(const std::vector<std::string>&
 }
 
 Json Supervisor::calibrate() {
+  const trace::Range range("calibrate");
   const auto worker = start(options_.worker_command);
   Limits limits;
   limits.deadline = std::chrono::milliseconds(120'000);
@@ -68,6 +70,7 @@ RunSummary Supervisor::run() {
 }
 
 void Supervisor::run_round(int round) {
+  const trace::Range range(fmt::format("round {}", round));
   for (std::size_t index = 0; index < plan_.points.size() && !stopping(); ++index) {
     run_point(index, round);
     ++steps_done_;
@@ -83,9 +86,10 @@ void Supervisor::run_point(std::size_t index, int round) {
   visited_[index] = true;
   if (!fits(index, round)) return drop(index, round, "budget");
   begin_experiment(*planned.experiment);
-  progress_.step(steps_done_, steps_total_,
-                 fmt::format("{}/{} {}", planned.experiment->suite, planned.experiment->name,
-                             planned.point.text()));
+  const std::string label = fmt::format("{}/{} {}", planned.experiment->suite,
+                                        planned.experiment->name, planned.point.text());
+  progress_.step(steps_done_, steps_total_, label);
+  const trace::Range range(label);
   const double started = elapsed_s();
   const double steps_left = static_cast<double>(steps_total_ - steps_done_);
   PointRun(*this, planned, round, std::max(0.0, time_left_s()) / steps_left).run();

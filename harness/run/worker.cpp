@@ -113,6 +113,7 @@ Json Worker::dispatch(const Json& request) {
   const std::string verb = request.at("do");
   if (verb == "hello") return hello(request);
   if (verb == "calibrate") {
+    const Range range("calibrate");
     return {{"ok", true}, {"calibration", services_.calibrate(request.at("threads").get<int>())}};
   }
   if (verb == "open") return open(request);
@@ -348,7 +349,10 @@ Json Worker::count(const Json& request) {
 Json Worker::profile(const Json& request) {
   const Implementation& wanted = implementation(request);
   Bound& bound = bind(wanted);
-  const Range range(case_key(experiment(), point_, wanted.name));
+  // The key for the eye; the id to select it by, since tools read signs of the key as their own.
+  const std::string key = case_key(experiment(), point_, wanted.name);
+  const Range range(key);
+  const Range selected(case_id(key));
   {
     const Range phase("prepare");
     bound.trial->prepare();
@@ -362,8 +366,12 @@ Json Worker::study(const Json& request) {
   const Implementation& wanted = implementation(request);
   const auto ordinal = request.at("ordinal").get<std::uint64_t>();
   const Range range(wanted.name);
-  const auto problem =
-      experiment().problem(point_, model::stable_hash("ordinal " + std::to_string(ordinal), seed_));
+  const auto problem = [&] {
+    const Range phase("problem");
+    return experiment().problem(point_,
+                                model::stable_hash("ordinal " + std::to_string(ordinal), seed_));
+  }();
+  const Range phase("execute");
   const std::int64_t start = measure::system_clock().now_ns();
   const model::Outcome outcome = wanted.study(problem.get());
   return {{"ok", true},
