@@ -35,6 +35,13 @@ struct TeamRates {
   bool operator==(const TeamRates&) const = default;
 };
 
+/// The rates of GPU 0, measured by whoever knows the device.
+struct DeviceRates {
+  std::optional<double> copy_gb_per_s;
+  std::optional<double> bf16_gflops;  // a matrix product; nullopt without the library
+  bool operator==(const DeviceRates&) const = default;
+};
+
 struct Calibration {
   double timer_resolution_ns = 0;  // smallest step of the steady clock
   double timer_cost_ns = 0;        // of reading it once
@@ -45,6 +52,7 @@ struct Calibration {
   std::int64_t copy_buffer_bytes = 0;
   double seconds = 0;            // what the calibration took
   std::vector<TeamRates> teams;  // ascending thread counts
+  std::optional<DeviceRates> cuda;
   /// What to be wary of: "f32-disturbed@2" (also bf16, copy, sgemm), "sgemm-above-peak@1" and
   /// "sgemm-below-peak@1" (outside 0.80 to 1.0 of the peak), "time-limit"; the number after @ is
   /// the thread count.
@@ -74,10 +82,12 @@ Calibration calibrate(const CalibrationOptions& options = {});
 /// {"timer": {"resolution_ns", "cost_ns", "cpu_clock_cost_ns"}, "f32_isa", "bf16_isa",
 ///  "copy_method", "copy_buffer_bytes", "seconds", "flags": [...],
 ///  "teams": [{"threads", "f32_gflops": R, "bf16_gflops": R or null, "copy_gb_per_s": R,
-///             "sgemm_gflops": R or null}]}
+///             "sgemm_gflops": R or null}],
+///  "cuda": {"copy_gb_per_s", "bf16_gflops": {"rate"} or null} or null}
 /// with R = {"rate", "rate_by_cpu_time", "spread", "bursts"}.
 Json to_json(const Calibration& calibration);
-/// Throws std::invalid_argument, naming the field that is missing or of the wrong type.
+/// Throws std::invalid_argument, naming the field that is missing or of the wrong type. "cuda" may
+/// be missing.
 Calibration from_json(const Json& json);
 
 /// The flags that follow from the rates alone.
@@ -85,8 +95,8 @@ std::vector<std::string> rate_flags(const Calibration& calibration);
 
 /// One rate at the start and at the end of a run.
 struct Change {
-  std::string rate;  // f32, bf16, copy, sgemm
-  int threads = 1;
+  std::string rate;  // f32, bf16, copy, sgemm, cuda-copy, cuda-bf16
+  int threads = 1;   // 0 on a GPU
   double start = 0;
   double end = 0;
   double relative = 0;   // end / start - 1

@@ -76,6 +76,24 @@ TeamRates team_from_json(const Json& json, std::size_t index) {
   return team;
 }
 
+DeviceRates device_from_json(const Json& json) {
+  const Reader fields(json, "calibration.cuda");
+  const auto rate = [&](const char* name) -> std::optional<double> {
+    if (fields.field(name).is_null()) return std::nullopt;
+    return fields.object(name).get<double>("rate");
+  };
+  return {rate("copy_gb_per_s"), rate("bf16_gflops")};
+}
+
+Json device_to_json(const std::optional<DeviceRates>& device) {
+  if (!device) return nullptr;
+  const auto rate = [](const std::optional<double>& value) {
+    return value ? Json{{"rate", *value}} : Json(nullptr);
+  };
+  return {{"copy_gb_per_s", rate(device->copy_gb_per_s)},
+          {"bf16_gflops", rate(device->bf16_gflops)}};
+}
+
 struct NamedRate {
   const char* name;
   std::optional<Rate> rate;
@@ -114,7 +132,8 @@ Json to_json(const Calibration& calibration) {
           {"copy_buffer_bytes", calibration.copy_buffer_bytes},
           {"seconds", calibration.seconds},
           {"flags", calibration.flags},
-          {"teams", teams}};
+          {"teams", teams},
+          {"cuda", device_to_json(calibration.cuda)}};
 }
 
 Calibration from_json(const Json& json) {
@@ -135,6 +154,8 @@ Calibration from_json(const Json& json) {
   for (std::size_t i = 0; i < teams.size(); ++i) {
     calibration.teams.push_back(team_from_json(teams[i], i));
   }
+  const auto cuda = json.find("cuda");
+  if (cuda != json.end() && !cuda->is_null()) calibration.cuda = device_from_json(*cuda);
   return calibration;
 }
 
@@ -157,23 +178,29 @@ bool Drift::any() const { return std::ranges::any_of(changes, &Change::drifted);
 
 Drift drift(const Calibration& start, const Calibration& end, double limit) {
   Drift result;
+  const auto compare = [&](const char* rate, int threads, std::optional<double> before,
+                           std::optional<double> after) {
+    if (!before || !after) return;
+    const double relative = *after / *before - 1;
+    result.changes.push_back(
+        {rate, threads, *before, *after, relative, !(std::abs(relative) <= limit)});
+  };
+  const auto value = [](const std::optional<Rate>& rate) {
+    return rate ? std::optional(rate->rate) : std::nullopt;
+  };
   for (const TeamRates& before : start.teams) {
     const TeamRates* after = end.team(before.threads);
     if (after == nullptr) continue;
     const auto rates_before = named_rates(before);
     const auto rates_after = named_rates(*after);
     for (std::size_t i = 0; i < rates_before.size(); ++i) {
-      if (!rates_before[i].rate || !rates_after[i].rate) continue;
-      Change change{rates_before[i].name,
-                    before.threads,
-                    rates_before[i].rate->rate,
-                    rates_after[i].rate->rate,
-                    0,
-                    false};
-      change.relative = change.end / change.start - 1;
-      change.drifted = !(std::abs(change.relative) <= limit);
-      result.changes.push_back(std::move(change));
+      compare(rates_before[i].name, before.threads, value(rates_before[i].rate),
+              value(rates_after[i].rate));
     }
+  }
+  if (start.cuda && end.cuda) {
+    compare("cuda-copy", 0, start.cuda->copy_gb_per_s, end.cuda->copy_gb_per_s);
+    compare("cuda-bf16", 0, start.cuda->bf16_gflops, end.cuda->bf16_gflops);
   }
   return result;
 }

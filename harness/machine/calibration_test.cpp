@@ -84,6 +84,39 @@ TEST_CASE("drift is what changed by more than the limit, either way") {
   CHECK(drift(start, end).any());
 }
 
+TEST_CASE("a GPU's rates drift like the others, and may be absent at either end") {
+  Calibration start = sample();
+  start.cuda = DeviceRates{2500.0, 800'000.0};
+  Calibration end = start;
+  CHECK(from_json(to_json(start)) == start);
+  CHECK(drift(start, end).changes.size() == 8);
+  CHECK_FALSE(drift(start, end).any());
+  end.cuda->bf16_gflops = 700'000.0;
+  const Drift changed = drift(start, end);
+  REQUIRE(changed.any());
+  CHECK(changed.changes.back().rate == "cuda-bf16");
+  CHECK(changed.changes.back().drifted);
+  CHECK_FALSE(changed.changes[6].drifted);
+  end.cuda->bf16_gflops.reset();  // no cuBLAS
+  CHECK(from_json(to_json(end)) == end);
+  CHECK(drift(start, end).changes.size() == 7);
+  end.cuda.reset();
+  CHECK(drift(start, end).changes.size() == 6);
+}
+
+TEST_CASE("old calibrations say nothing of a GPU, whole ones say more than is read") {
+  Json json = to_json(sample());
+  CHECK(json["cuda"].is_null());
+  json.erase("cuda");
+  CHECK(from_json(json) == sample());
+  json["cuda"] = {{"copy_gb_per_s", {{"rate", 5.0}}},
+                  {"bf16_gflops", nullptr},
+                  {"matrix_library", "no cuBLAS"}};
+  CHECK(from_json(json).cuda == DeviceRates{5.0, std::nullopt});
+  json["cuda"].erase("bf16_gflops");
+  CHECK_THROWS_WITH(from_json(json), Catch::Contains("calibration.cuda.bf16_gflops is missing"));
+}
+
 void check_plausible(const Rate& rate) {
   CHECK(std::isfinite(rate.rate));
   CHECK(rate.rate > 0);
