@@ -45,7 +45,7 @@ class Bench {
                                                    planned_.point, mode_, problem_.get());
     if (!support.yes) return skip(state, "unsupported: " + support.reason);
     const auto trial = implementation.bind(problem_);
-    const auto timer = services_.make_timer(implementation.options.device);
+    const auto timer = services_.make_timer(implementation.options);
     trial->poison();
     trial->prepare();
     trial->poison();

@@ -1,39 +1,58 @@
-#include <utility>
+#include <cstdlib>
+#include <thread>
 
 #include "harness/measure/cuda_timer.hpp"
+#include "harness/measure/cuda_timing.hpp"
 
 namespace ashlar::measure {
 namespace {
 
 class CudaSampleTimer final : public Timer {
  public:
-  explicit CudaSampleTimer(Clock& clock) : clock_(clock) {}
+  CudaSampleTimer(Clock& clock, CudaTimingOptions options)
+      : timing_(make_cuda_steps(), clock, options,
+                [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }) {}
 
   Sample take(model::Trial& trial, std::int64_t batch) override {
+    // Once without the blocking kernel: what an implementation loads or allocates at first would
+    // wait behind it.
+    if (!warm_) run_once(trial);
     trial.reset();
-    const std::int64_t cpu_start = clock_.cpu_ns();
-    std::int64_t device_ns = 0;
+    CudaTimed sum;
     for (std::int64_t i = 0; i < batch; ++i) {
-      device_ns += timer_.time_ns([&trial](void* stream) { trial.execute(stream); });
+      const CudaTimed one = timing_.accepted([&trial](void* stream) { trial.execute(stream); },
+                                             [&trial] { trial.reset(); });
+      sum.device_ns += one.device_ns;
+      sum.cpu_ns += one.cpu_ns;
     }
-    const std::int64_t cpu_ns = clock_.cpu_ns() - cpu_start;
-    return {(device_ns + batch / 2) / batch, (cpu_ns + batch / 2) / batch, 0, 0};
+    return {(sum.device_ns + batch / 2) / batch, (sum.cpu_ns + batch / 2) / batch, 0, 0};
   }
 
   void run_once(model::Trial& trial) override {
     trial.reset();
-    timer_.run([&trial](void* stream) { trial.execute(stream); });
+    timing_.run([&trial](void* stream) { trial.execute(stream); });
+    warm_ = true;
+  }
+
+  TimerNotes notes() const override {
+    TimerNotes notes;
+    notes.metrics["discarded_samples"] = static_cast<double>(timing_.discarded());
+    if (const auto hz = timing_.mean_clock_hz()) notes.metrics["sm_clock_mhz"] = *hz * 1e-6;
+    if (timing_.discarded() > 0) notes.flags.emplace_back("throttled");
+    return notes;
   }
 
  private:
-  Clock& clock_;
-  CudaTimer timer_;
+  CudaTiming timing_;
+  bool warm_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<Timer> make_cuda_timer(Clock& clock) {
-  return std::make_unique<CudaSampleTimer>(clock);
+std::unique_ptr<Timer> make_cuda_timer(Clock& clock, bool syncs_internally) {
+  CudaTimingOptions options;
+  options.lead = lead_for(syncs_internally, [](const char* name) { return std::getenv(name); });
+  return std::make_unique<CudaSampleTimer>(clock, options);
 }
 
 }  // namespace ashlar::measure

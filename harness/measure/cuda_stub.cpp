@@ -1,6 +1,7 @@
 // What a build without CUDA answers.
 #include <stdexcept>
 
+#include "harness/measure/cuda_steps.hpp"
 #include "harness/measure/cuda_timer.hpp"
 
 namespace ashlar::measure {
@@ -20,13 +21,6 @@ const std::optional<std::string>& cuda_unavailable() {
 CudaDevice cuda_device() { not_built(); }
 CudaRates calibrate_cuda() { not_built(); }
 
-struct CudaTimer::State {};
-CudaTimer::CudaTimer() { not_built(); }
-CudaTimer::~CudaTimer() = default;
-CudaTimer::CudaTimer(CudaTimer&&) noexcept = default;
-CudaTimer& CudaTimer::operator=(CudaTimer&&) noexcept = default;
-void* CudaTimer::stream() const { not_built(); }
-std::int64_t CudaTimer::time_ns(const std::function<void(void*)>& /*launch*/) { not_built(); }
-void CudaTimer::run(const std::function<void(void*)>& /*launch*/) { not_built(); }
+std::unique_ptr<CudaSteps> make_cuda_steps() { not_built(); }
 
 }  // namespace ashlar::measure

@@ -2,7 +2,6 @@
 // Timing on a GPU, and what the machine record says of it. No CUDA types: a build without CUDA has
 // the same functions, which say "not built".
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,37 +27,14 @@ struct CudaDevice {
   bool ecc = false;
   std::string driver_version;   // the newest CUDA that the driver knows, "13.0"
   std::string runtime_version;  // the CUDA that this binary was built with
+  std::string pci_bus_id;       // "0000:01:00.0"; by it gpu_state() of nvml.hpp finds the device
 };
 CudaDevice cuda_device();
 
-/// A stream, two events, and a buffer of the L2 cache's size. Move-only. Its members throw
-/// std::runtime_error with the CUDA call, its place and the error's name.
-class CudaTimer {
- public:
-  CudaTimer();
-  ~CudaTimer();
-  CudaTimer(CudaTimer&&) noexcept;
-  CudaTimer& operator=(CudaTimer&&) noexcept;
-
-  /// The stream (a cudaStream_t) to launch on.
-  void* stream() const;
-  /// Device time of what `launch` puts on the stream, with a cold L2 cache: overwrites the cache
-  /// and waits, then starts a kernel of some 20 microseconds, records an event behind it, calls
-  /// launch(stream), records the other event and waits for it. Resolution is about half a
-  /// microsecond; gaps between launches count, launching the first does not, as the host does it
-  /// while that kernel runs.
-  std::int64_t time_ns(const std::function<void(void*)>& launch);
-  /// Launches without timing and waits.
-  void run(const std::function<void(void*)>& launch);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
-
 /// The CUDA counterpart of make_cpu_timer(): wall_ns is device time, every execution of a batch has
-/// a cold L2 cache of its own. Throws std::runtime_error when cuda_unavailable().
-std::unique_ptr<Timer> make_cuda_timer(Clock& clock);
+/// a cold L2 cache of its own, and samples of a throttled device are taken again
+/// (cuda_timing.hpp). Throws std::runtime_error when cuda_unavailable().
+std::unique_ptr<Timer> make_cuda_timer(Clock& clock, bool syncs_internally);
 
 /// What device 0 reaches at most, each the median of a few repetitions on data that is not
 /// constant.

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "harness/measure/cuda_timer.hpp"
+#include "harness/measure/cuda_timing.hpp"
 
 namespace ashlar::measure {
 
@@ -12,9 +13,9 @@ TEST_CASE("without a device everything says why") {
   const std::string reason = *cuda_unavailable();
   CHECK((reason == "not built" || reason.rfind("no device", 0) == 0));
   CHECK_THROWS(cuda_device());
-  CHECK_THROWS(CudaTimer());
+  CHECK_THROWS(make_cuda_steps());
   CHECK_THROWS(calibrate_cuda());
-  CHECK_THROWS(make_cuda_timer(system_clock()));
+  CHECK_THROWS(make_cuda_timer(system_clock(), false));
   std::cout << "skipped: " << reason << "\n";
 }
 
@@ -27,14 +28,46 @@ TEST_CASE("the device is described and timed") {
   CHECK(device.l2_bytes > 0);
   CHECK(device.memory_bytes > device.l2_bytes);
   CHECK(device.driver_version.find('.') != std::string::npos);
-  CudaTimer timer;
-  int calls = 0;
-  const std::int64_t nothing_ns = timer.time_ns([&](void* stream) {
-    CHECK(stream == timer.stream());
-    ++calls;
-  });
-  CHECK(calls == 1);
-  CHECK(nothing_ns >= 0);
+  for (const Lead lead : {Lead::block, Lead::hold, Lead::none}) {
+    CudaTimingOptions options;
+    options.lead = lead;
+    CudaTiming timing(make_cuda_steps(), system_clock(), options,
+                      [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); });
+    int calls = 0;
+    const CudaTimed nothing = timing.time([&](void* stream) {
+      CHECK(stream == timing.stream());
+      ++calls;
+    });
+    CHECK(calls == 1);
+    CHECK(nothing.device_ns >= 0);
+    CHECK(nothing.device_ns < 1'000'000);  // neither lead nor flush is in it
+  }
+}
+
+TEST_CASE("the device reads its own clock, between half and twice of what it is sold with") {
+  if (cuda_unavailable()) return;
+  const auto steps = make_cuda_steps();
+  steps->clock_start();
+  for (int i = 0; i < 100; ++i) steps->hold();
+  steps->clock_stop();
+  steps->synchronize();
+  const auto span = steps->clock_span();
+  REQUIRE(span.has_value());
+  const double hz = static_cast<double>(span->cycles) * 1e9 / static_cast<double>(span->elapsed_ns);
+  CHECK(hz > 0.25 * steps->default_clock_hz());
+  CHECK(hz < 2 * steps->default_clock_hz());
+}
+
+TEST_CASE("work that waits behind the blocking kernel is let go and told what to set") {
+  if (cuda_unavailable()) return;
+  CudaTimingOptions options;
+  options.watchdog = std::chrono::milliseconds(200);
+  auto steps = make_cuda_steps();
+  CudaSteps& device = *steps;
+  CudaTiming timing(std::move(steps), system_clock(), options, [](std::chrono::milliseconds) {});
+  CHECK_THROWS_WITH(timing.time([&](void*) { device.synchronize(); }),
+                    Catch::Contains("set syncs_internally"));
+  CHECK(timing.time([](void*) {}).device_ns >= 0);
 }
 
 TEST_CASE("the calibration gives rates that exist") {

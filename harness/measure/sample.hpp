@@ -1,9 +1,11 @@
 #pragma once
 // One timed execution (a batch of them when short), and when enough of them have been taken.
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -20,13 +22,28 @@ struct Sample {
   std::int64_t involuntary_switches = 0;  // during the whole batch: the scheduler took the CPU away
 };
 
+/// The device did not come into a state that can be measured, in as many attempts as there are. No
+/// fault of the implementation.
+class NoAcceptedSample : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// What a timer has to say of all samples that it took: figures and flags for the case record.
+struct TimerNotes {
+  std::map<std::string, double> metrics;
+  std::vector<std::string> flags;
+};
+
 /// How executions on one kind of device are timed.
 class Timer {
  public:
   virtual ~Timer() = default;
+  /// Throws NoAcceptedSample when the device is in no state to be measured.
   virtual Sample take(model::Trial& trial, std::int64_t batch) = 0;
   /// One execution that is waited for, untimed.
   virtual void run_once(model::Trial& trial) = 0;
+  virtual TimerNotes notes() const { return {}; }
 };
 
 std::unique_ptr<Timer> make_cpu_timer(Clock& clock);

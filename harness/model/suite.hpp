@@ -58,6 +58,9 @@ struct ImplementationOptions {
   /// Points with more work are "unsupported: ..."; keeps slow baselines inside the budget.
   double most_flops_quick = std::numeric_limits<double>::infinity();
   double most_flops = std::numeric_limits<double>::infinity();
+  /// On a GPU: waits for the device (or allocates, or loads code) while it executes. It is then
+  /// timed without the blocking kernel, behind which it would wait for ever.
+  bool syncs_internally = false;
   /// Threads that it uses whatever the run's count is; 0: the run's.
   int threads = 0;
 };

@@ -29,6 +29,7 @@ class PointRun {
     int ready_in = -1;      // generation of the worker in which it was verified
     bool checked = false;   // its check record is written
     bool active = false;    // still being sampled
+    bool refused = false;   // its device is in no state to be measured
     bool in_place = false;  // executions are timed one by one
     std::int64_t estimate_ns = 0;
     std::int64_t spent_ns = 0;
@@ -76,6 +77,7 @@ class PointRun {
   void visit(Entry& entry, const measure::StopRule& rule, bool warm_up, std::int64_t share_ns);
   bool warm_up(Entry& entry);
   bool take_sample(Entry& entry);
+  void take_notes(Entry& entry, const Json& answer);
   void verify_all_again();
 
   Supervisor& supervisor_;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "harness/run/point_run.hpp"
 
 namespace ashlar::run {
@@ -32,6 +34,8 @@ bool PointRun::take_sample(Entry& entry) {
                                     {"n", 1},
                                     {"batch", entry.record.batch}});
     if (entry.record.status != Status::ok) return;
+    take_notes(entry, reply.message);
+    if (entry.refused) return;
     const auto first = [&](const char* field) {
       return reply.message.at(field).at(0).get<std::int64_t>();
     };
@@ -39,7 +43,26 @@ bool PointRun::take_sample(Entry& entry) {
         {first("wall_ns"), first("cpu_ns"), first("page_faults"), first("involuntary_switches")});
     entry.spent_ns += entry.samples.back().wall_ns * entry.record.batch;
   });
-  return entry.record.status == Status::ok;
+  return entry.record.status == Status::ok && !entry.refused;
+}
+
+/// What the timer says of all samples so far, and whether it gave up. A case without any sample has
+/// its record all the same, which says why.
+void PointRun::take_notes(Entry& entry, const Json& answer) {
+  record::CaseRecord& record = entry.record;
+  const auto flag = [&](const std::string& name) {
+    if (std::find(record.flags.begin(), record.flags.end(), name) == record.flags.end())
+      record.flags.push_back(name);
+  };
+  for (const auto& [name, value] : numbers_from(answer.value("metrics", Json::object())))
+    record.metrics[name] = value;
+  for (const Json& name : answer.value("flags", Json::array())) flag(name.get<std::string>());
+  if (!answer.contains("refused")) return;
+  entry.refused = true;
+  record.reason = answer.at("refused").get<std::string>();
+  record.stop_reason = "throttled";
+  flag("no-accepted-samples");
+  supervisor_.progress_.note(fmt::format("{}: {}", record.key, *record.reason));
 }
 
 /// Executes until a batch lasts long enough for a sample; nothing of it is kept.
@@ -49,7 +72,10 @@ bool PointRun::warm_up(Entry& entry) {
     const std::int64_t first_ns = entry.samples.back().wall_ns;
     // A preempted batch looks long enough; the shorter of two tells, where it costs nothing.
     const bool again = first_ns * entry.record.batch < 10 * measure::kShortestSample_ns;
-    if (again && !take_sample(entry)) return false;
+    if (again && !take_sample(entry)) {
+      entry.samples.clear();
+      return false;
+    }
     const std::int64_t each_ns = std::min(first_ns, entry.samples.back().wall_ns);
     const std::int64_t batch = entry.record.batch;
     entry.samples.clear();

@@ -183,7 +183,7 @@ Worker::Bound& Worker::bind(const Implementation& wanted) {
   Bound& bound = bound_[wanted.name];
   bound = {};
   bound.implementation = &wanted;
-  bound.timer = services_.make_timer(wanted.options.device);
+  bound.timer = services_.make_timer(wanted.options);
   bound.trial = wanted.bind(problem_);
   return bound;
 }
@@ -320,13 +320,20 @@ Json Worker::sample(const Json& request) {
                  {"cpu_ns", Json::array()},
                  {"page_faults", Json::array()},
                  {"involuntary_switches", Json::array()}};
-  for (int i = 0; i < request.value("n", 1); ++i) {
-    const measure::Sample taken = found->second.timer->take(*found->second.trial, batch);
-    answer["wall_ns"].push_back(taken.wall_ns);
-    answer["cpu_ns"].push_back(taken.cpu_ns);
-    answer["page_faults"].push_back(taken.page_faults);
-    answer["involuntary_switches"].push_back(taken.involuntary_switches);
+  try {
+    for (int i = 0; i < request.value("n", 1); ++i) {
+      const measure::Sample taken = found->second.timer->take(*found->second.trial, batch);
+      answer["wall_ns"].push_back(taken.wall_ns);
+      answer["cpu_ns"].push_back(taken.cpu_ns);
+      answer["page_faults"].push_back(taken.page_faults);
+      answer["involuntary_switches"].push_back(taken.involuntary_switches);
+    }
+  } catch (const measure::NoAcceptedSample& refusal) {
+    answer["refused"] = refusal.what();
   }
+  const measure::TimerNotes notes = found->second.timer->notes();
+  if (!notes.metrics.empty()) answer["metrics"] = numbers(notes.metrics);
+  if (!notes.flags.empty()) answer["flags"] = notes.flags;
   return answer;
 }
 

@@ -18,7 +18,7 @@ inline constexpr int kProtocol = 1;
 /// device code.
 struct WorkerServices {
   std::function<model::Json(int threads)> calibrate;
-  std::function<std::unique_ptr<measure::Timer>(model::Device)> make_timer;
+  std::function<std::unique_ptr<measure::Timer>(const model::ImplementationOptions&)> make_timer;
 };
 
 /// Whether an implementation takes a point: its share of the budget first, then what it says itself

@@ -136,6 +136,30 @@ TEST_CASE("programs that break the protocol fail alone, each with its reason") {
   CHECK_THAT(cases.at("too-short").reason.value(), Contains("has 3 elements, expected 64"));
 }
 
+TEST_CASE("a device that accepts no sample gives a row without samples, and no failure") {
+  const Folder folder;
+  const Ended ended =
+      toy_run(folder, {"toy", "--only", "foreign/.*/(refuses.*|fine)$", "--rounds", "1"});
+  INFO(ended.errors << ended.output);
+  CHECK(ended.status == 0);
+  const auto cases = by_implementation(records(folder));
+  using Flags = std::vector<std::string>;
+  const record::CaseRecord& none = cases.at("refuses");
+  CHECK(none.status == record::Status::ok);
+  CHECK(none.samples_ns.empty());
+  CHECK(none.flags == Flags{"throttled", "no-accepted-samples"});
+  CHECK(none.stop_reason == "throttled");
+  CHECK(none.reason == "no accepted samples: made up");
+  CHECK(none.metrics.at("sm_clock_mhz") == 901);
+  const record::CaseRecord& some = cases.at("refuses-later");
+  CHECK(some.status == record::Status::ok);
+  CHECK(!some.samples_ns.empty());
+  CHECK(some.stop_reason == "throttled");
+  CHECK(some.metrics.at("sm_clock_mhz") == 921);
+  CHECK(cases.at("fine").samples_ns.size() >= 3);
+  CHECK_THAT(ended.errors, Contains("no accepted samples: made up"));
+}
+
 TEST_CASE("a wrong answer in one round of several still ends in 2") {
   const Folder folder;
   const Ended ended =

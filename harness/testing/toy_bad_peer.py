@@ -1,4 +1,4 @@
-"""Peers that break the worker protocol, one fault each, named by the first argument."""
+"""Peers that break the worker protocol, or refuse samples as a throttled device does; the first argument says how."""
 
 import array
 import json
@@ -35,6 +35,13 @@ class Faulty(ashlar_peer._Server):
             return {"ok": False, "error": None}
         if request["do"] == "sample" and FAULT == "no-samples":
             return {"ok": True, "wall_ns": []}
+        if request["do"] == "sample" and FAULT.startswith("refuses"):
+            self.asked = getattr(self, "asked", 0) + 1
+            answer["metrics"] = {"sm_clock_mhz": 900.0 + self.asked}
+            if FAULT == "refuses" or self.asked > 20:
+                lists = ["wall_ns", "cpu_ns", "page_faults", "involuntary_switches"]
+                answer.update({name: [] for name in lists})
+                answer.update({"refused": "no accepted samples: made up", "flags": ["throttled"]})
         return answer
 
 

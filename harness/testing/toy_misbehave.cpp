@@ -120,6 +120,8 @@ void declare_foreign(Suite& suite) {
       .external(Tier::peer, "floods", peer("floods"))
       .external(Tier::peer, "too-short", peer("too-short"))
       .external(Tier::peer, "no-samples", peer("no-samples"))
+      .external(Tier::peer, "refuses", peer("refuses"))
+      .external(Tier::peer, "refuses-later", peer("refuses-later"))
       .add(Tier::reference, "fine", scale_loop)
       .control("factor-forgotten", factor_forgotten);
 }
