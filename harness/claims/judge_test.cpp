@@ -74,6 +74,21 @@ TEST_CASE("samples of one sweep are paired, so that drift cancels") {
   CHECK(verdict_of(records, ratio("expect = [1.99, 2.01]")).outcome == Outcome::reproduced);
 }
 
+TEST_CASE("times of a traced run, and of a device that accepted none, are not judged") {
+  Records records = twice();
+  for (auto& one : records.set.cases) one.flags = {"traced"};
+  const Verdict traced = verdict_of(records, ratio("expect = [1.8, 2.2]"));
+  CHECK(traced.outcome == Outcome::not_run);
+  CHECK_THAT(traced.reason, Catch::Contains("was timed only while it was traced"));
+  for (auto& one : records.set.cases) {
+    one.samples_ns.clear();
+    one.reason = "no accepted samples: too slow a clock";
+  }
+  const Verdict refused = verdict_of(records, ratio("expect = [1.8, 2.2]"));
+  CHECK(refused.outcome == Outcome::not_run);
+  CHECK_THAT(refused.reason, Catch::Contains("no accepted samples: too slow a clock"));
+}
+
 TEST_CASE("rounds that differ widen the interval") {
   Records records;
   records.run("r1");

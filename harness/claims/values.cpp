@@ -31,6 +31,11 @@ struct TimeUse {
   std::string problem;
 };
 
+/// Recording ranges takes time of its own.
+bool traced(const CaseRecord& one) {
+  return std::find(one.flags.begin(), one.flags.end(), "traced") != one.flags.end();
+}
+
 TimeUse time_use(const CaseRecord& one, const std::string& metric, const Run& run) {
   if (metric == "time") return {1, false, ""};
   if (!one.work) return {0, false, fmt::format("{} declares no work", one.experiment)};
@@ -44,11 +49,22 @@ TimeUse time_use(const CaseRecord& one, const std::string& metric, const Run& ru
   return {one.work->flops * 1e-9 / *peak, true, ""};
 }
 
+/// Why an implementation that answered has no times to judge.
+std::string no_times(const Entry& entry) {
+  for (const CaseRecord* one : entry.cases) {
+    if (one->samples_ns.empty() && one->reason)
+      return fmt::format("{}: {}", entry.implementation, *one->reason);
+    if (!one->samples_ns.empty() && traced(*one))
+      return fmt::format("{} was timed only while it was traced", entry.implementation);
+  }
+  return fmt::format("{} has no samples", entry.implementation);
+}
+
 Series sampled_series(const Entry& entry, const std::string& metric, const Run& run) {
   Series series;
   series.kind = Kind::sampled;
   for (const CaseRecord* one : entry.cases) {
-    if (one->status != Status::ok || one->samples_ns.empty()) continue;
+    if (one->status != Status::ok || one->samples_ns.empty() || traced(*one)) continue;
     const TimeUse use = time_use(*one, metric, run);
     if (!use.problem.empty()) return failed(use.problem);
     Cluster cluster{one->round, {}};
@@ -58,8 +74,7 @@ Series sampled_series(const Entry& entry, const std::string& metric, const Run& 
     }
     series.clusters.push_back(std::move(cluster));
   }
-  if (series.clusters.empty())
-    series.problem = fmt::format("{} has no samples", entry.implementation);
+  if (series.clusters.empty()) series.problem = no_times(entry);
   return series;
 }
 
