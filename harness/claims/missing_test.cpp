@@ -166,6 +166,10 @@ TEST_CASE("an interruption amid a point leaves that cell missing") {
   const Verdict verdict = verdict_of(records, ratio("expect = [1.8, 2.2]"));
   CHECK(verdict.outcome == Outcome::inconclusive);
   CHECK_THAT(verdict.reason, Catch::Contains("not reached before the run was interrupted"));
+  event.event = "resumed";
+  records.set.events.push_back(event);
+  CHECK_THAT(verdict_of(records, ratio("expect = [1.8, 2.2]")).reason,
+             !Catch::Contains("interrupted"));
 }
 
 TEST_CASE("labels leave out axes without a choice") {

@@ -47,9 +47,14 @@ std::string side_text(const Side& side) {
   return text;
 }
 
+/// And not resumed since.
 bool interrupted(const Run& run) {
-  return std::any_of(run.events.begin(), run.events.end(),
-                     [](const auto* event) { return event->event == "interrupted"; });
+  bool now = false;
+  for (const auto* event : run.events) {
+    if (event->event == "interrupted") now = true;
+    if (event->event == "resumed") now = false;
+  }
+  return now;
 }
 
 bool runs_anywhere(const Points& points, const std::string& implementation) {

@@ -33,6 +33,7 @@ struct Context {
 
 int list_command(const Context& context, const Arguments& arguments);
 int run_command(const Context& context, const Arguments& arguments);
+int merge_command(const Context& context, const Arguments& arguments);
 int check_command(const Context& context, const Arguments& arguments);
 int table_command(const Context& context, const Arguments& arguments);
 int plot_command(const Context& context, const Arguments& arguments);

@@ -23,6 +23,7 @@ struct Verb {
 constexpr Verb kVerbs[] = {
     {"list", "suites, experiments, cases, implementations, claims: what there is", list_command},
     {"run", "verify and measure; writes a record file", run_command},
+    {"merge", "join the record files of the shards of one plan", merge_command},
     {"check", "hold claims against records: the verdict table", check_command},
     {"table", "tables of results from records", table_command},
     {"plot", "figures from records, by gnuplot", plot_command},
@@ -111,6 +112,8 @@ int dispatch(int argc, char** argv, const model::Registry& registry) {
   // A reader that went away ('ashlar list | head') and a worker that died are no reasons to die
   // silently.
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit on file sizes is a full disk to us: an error that is reported.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     const Context context{argc > 0 ? argv[0] : "ashlar", {argv, argv + argc}, &registry};
     return flushed(run_verb(context, {argv + std::min(argc, 1), argv + argc}));

@@ -14,9 +14,6 @@
 
 namespace ashlar::cli {
 
-ConsoleProgress::ConsoleProgress(bool terminal, double budget_s)
-    : terminal_(terminal), budget_s_(budget_s) {}
-
 ConsoleProgress::~ConsoleProgress() { clear(); }
 
 void ConsoleProgress::clear() {
@@ -25,19 +22,17 @@ void ConsoleProgress::clear() {
   std::fflush(stderr);
 }
 
-void ConsoleProgress::step(std::size_t done, std::size_t total, const std::string& label) {
+void ConsoleProgress::step(std::size_t done, std::size_t total, const std::string& label,
+                           double left_s) {
   if (label.empty()) {
     clear();
     return;
   }
-  // The budget starts with the first point: calibration comes before it.
   const std::int64_t now_ns = measure::system_clock().now_ns();
   if (!start_ns_) start_ns_ = now_ns;
   const double elapsed_s = static_cast<double>(now_ns - *start_ns_) * 1e-9;
-  // Points come least work first, so their pace so far says nothing of the rest; the budget does.
-  const std::string line =
-      fmt::format("[{}/{}] {} ({:.0f} s, up to {:.0f} s left)", done + 1, total, label, elapsed_s,
-                  std::max(std::ceil(budget_s_ - elapsed_s), 1.0));
+  const std::string line = fmt::format("[{}/{}] {} ({:.0f} s, up to {:.0f} s left)", done + 1,
+                                       total, label, elapsed_s, std::max(std::ceil(left_s), 1.0));
   if (terminal_) {
     fmt::print(stderr, "\r{}\033[K", line.substr(0, terminal_width(STDERR_FILENO) - 1));
     line_open_ = true;

@@ -10,17 +10,15 @@ namespace ashlar::cli {
 
 class ConsoleProgress final : public run::Progress {
  public:
-  /// `budget_s` bounds the estimate of the time left.
-  ConsoleProgress(bool terminal, double budget_s);
+  explicit ConsoleProgress(bool terminal) : terminal_(terminal) {}
   ~ConsoleProgress() override;
-  void step(std::size_t done, std::size_t total, const std::string& label) override;
+  void step(std::size_t done, std::size_t total, const std::string& label, double left_s) override;
   void note(const std::string& line) override;
 
  private:
   void clear();
 
   bool terminal_;
-  double budget_s_;
   std::optional<std::int64_t> start_ns_;
   bool line_open_ = false;
 };

@@ -6,7 +6,8 @@
 
 namespace ashlar::cli {
 
-/// A fresh folder below $TMPDIR (or /tmp), removed with everything in it at the end.
+/// A fresh folder below $TMPDIR (or /tmp), removed with everything in it at the end. While its
+/// owner lives a file in it is locked; folders that killed runs left behind are removed first.
 class ScratchFolder {
  public:
   ScratchFolder();
@@ -17,6 +18,7 @@ class ScratchFolder {
 
  private:
   std::filesystem::path path_;
+  int lock_ = -1;
 };
 
 /// Names a run: UTC time, then random digits, so that names sort by time.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,8 +84,6 @@ Writer::Writer(const fs::path& path, Mode mode) : path_(path) {
   if (mode == Mode::create) {
     fs::create_directories(folder);
     flags |= O_CREAT | O_EXCL;
-  } else if (fs::exists(path)) {
-    good_bytes_ = whole_lines(path);
   }
   descriptor_ = ::open(path.c_str(), flags, 0644);
   if (descriptor_ < 0) {
@@ -93,9 +92,15 @@ Writer::Writer(const fs::path& path, Mode mode) : path_(path) {
                     ? fmt::format("{} exists already; choose another file or resume", path.string())
                     : fmt::format("cannot open {}", path.string()));
   }
+  // Until this process ends, however it ends; where the file system has no locks, on trust.
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    fail(EBUSY, fmt::format("another process writes {}", path.string()));
+  }
+  if (mode == Mode::append) whole_bytes_ = synced_bytes_ = whole_lines(path);
   if (mode == Mode::create) {
     sync_folder(folder);
-  } else if (::ftruncate(descriptor_, good_bytes_) != 0) {
+  } else if (::ftruncate(descriptor_, whole_bytes_) != 0) {
     const int error = errno;
     ::close(descriptor_);
     fail(error, fmt::format("cannot cut the torn last line off {}", path.string()));
@@ -104,24 +109,27 @@ Writer::Writer(const fs::path& path, Mode mode) : path_(path) {
 
 Writer::~Writer() { ::close(descriptor_); }
 
-void Writer::append(const Record& record) {
+void Writer::append(const Record& record, Sync sync) {
   const std::string line = dump(to_json(record)) + '\n';
   ssize_t written = 0;
   do {
     written = ::write(descriptor_, line.data(), line.size());
   } while (written < 0 && errno == EINTR);
-  int error = written < 0 ? errno : ENOSPC;
-  const bool whole = written == static_cast<ssize_t>(line.size());
-  if (whole) {
-    if (::fdatasync(descriptor_) == 0) {
-      good_bytes_ += written;
-      return;
-    }
-    error = errno;
+  const auto give_up = [&](int error, std::int64_t keep) {
+    const bool undone = ::ftruncate(descriptor_, keep) == 0;
+    fail(error, fmt::format("cannot append {} bytes to {} ({})", line.size(), path_.string(),
+                            undone ? "the lines before are whole" : "its last line is torn"));
+  };
+  if (written != static_cast<ssize_t>(line.size()))
+    give_up(written < 0 ? errno : ENOSPC, whole_bytes_);
+  whole_bytes_ += written;
+  if (sync == Sync::with_next) return;
+  if (::fdatasync(descriptor_) != 0) {
+    const int error = errno;
+    whole_bytes_ = synced_bytes_;
+    give_up(error, synced_bytes_);
   }
-  const bool undone = ::ftruncate(descriptor_, good_bytes_) == 0;
-  fail(error, fmt::format("cannot append {} bytes to {} ({})", line.size(), path_.string(),
-                          undone ? "the lines before are whole" : "its last line is torn"));
+  synced_bytes_ = whole_bytes_;
 }
 
 ReadSummary read_file(const fs::path& path, const std::function<void(Record&&)>& sink) {

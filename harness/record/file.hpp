@@ -11,29 +11,33 @@
 
 namespace ashlar::record {
 
-/// Appends lines; each is written whole, flushed and synced, so that a kill loses at most the line
-/// in flight.
+/// Appends lines, each written whole by one call, so that a kill loses at most the line in flight.
 class Writer {
  public:
   enum class Mode {
     create,  // a new file (and its folder); one that exists is refused
     append   // go on with an existing file, after cutting off a torn last line
   };
-  /// Throws std::system_error. There is one writer per file at a time.
+  /// Throws std::system_error. There is one writer per file at a time: while another one lives,
+  /// EBUSY.
   explicit Writer(const std::filesystem::path& path, Mode mode = Mode::create);
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// Throws std::system_error when the line could not be written (disk full): the lines before stay
-  /// whole.
-  void append(const Record& record);
+  /// Lines that belong together may be synced with the last of them: a power cut then takes at most
+  /// those.
+  enum class Sync { now, with_next };
+  /// Throws std::system_error when the line could not be written or synced (disk full): the lines
+  /// before stay whole.
+  void append(const Record& record, Sync sync = Sync::now);
   const std::filesystem::path& path() const { return path_; }
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
-  std::int64_t good_bytes_ = 0;
+  std::int64_t whole_bytes_ = 0;   // written
+  std::int64_t synced_bytes_ = 0;  // and on the disk
 };
 
 /// A record file that cannot be read: the message names file and line.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -82,8 +83,28 @@ std::string text_of(const Json& details, const char* name) {
   return found != details.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-/// Points that were left out altogether; later rounds that were are only counted.
+/// Which point and round an event speaks of.
+std::string place_of(const Json& details) {
+  std::string place;
+  for (const char* field : {"suite", "experiment", "point", "round"})
+    place += (details.contains(field) ? details.at(field).dump() : "") + " ";
+  return place;
+}
+
+/// Points that were left out altogether; later rounds that were are only counted. What a resumed
+/// run measured after all is in neither.
 struct Dropped {
+  explicit Dropped(const RunView& run) {
+    std::set<std::string> finished;
+    for (const auto* event : run.events) {
+      if (event->event == "point-finished") finished.insert(place_of(event->details));
+    }
+    for (const auto* event : run.events) {
+      if (event->event == "dropped" && !finished.contains(place_of(event->details)))
+        add(event->details);
+    }
+  }
+
   std::vector<Entry> points;
   std::map<std::string, std::size_t> later_rounds;  // by their reason
 
@@ -132,6 +153,62 @@ std::string controls_text(const record::RecordSet& records, const std::string& r
   return out;
 }
 
+/// Why points got no further rounds: how many are tight, and the least certain of the others.
+std::string rounds_text(const RunView& run) {
+  std::map<std::string, const Json*> last;  // a resumed run says it again
+  for (const auto* event : run.events) {
+    if (event->event == "rounds") last[place_of(event->details)] = &event->details;
+  }
+  std::map<std::string, std::size_t> reasons;
+  const Json* widest = nullptr;
+  const auto half = [](const Json& details) {
+    const auto found = details.find("half_width");
+    return found != details.end() && found->is_number() ? found->get<double>() : -1.0;
+  };
+  for (const auto& [place, details] : last) {
+    const std::string reason = text_of(*details, "reason");
+    ++reasons[reason];
+    const bool loose = reason != "tight" && half(*details) >= 0;
+    if (loose && (widest == nullptr || half(*details) > half(*widest))) widest = details;
+  }
+  if (reasons.empty()) return "";
+  std::vector<std::string> parts;
+  for (const auto& [reason, count] : reasons) parts.push_back(fmt::format("{} {}", count, reason));
+  std::string out = fmt::format("{} ended their rounds: {}", count_of(last.size(), "point"),
+                                fmt::join(parts, ", "));
+  if (widest != nullptr) {
+    const std::string point =
+        widest->contains("point") ? model::Point::from_json(widest->at("point")).text() : "";
+    out += fmt::format("; least certain: {} over {} at {} {}, ±{} %",
+                       text_of(*widest, "implementation"), text_of(*widest, "baseline"),
+                       text_of(*widest, "experiment"), point, number(100 * half(*widest), 2));
+  }
+  return out + "\n";
+}
+
+/// Of a resumed run the time that was measured, without the pauses.
+std::string parts_text(const RunView& run) {
+  std::size_t resumed = 0;
+  double elapsed = 0;
+  for (const auto* event : run.events) {
+    if (event->event == "resumed") ++resumed;
+    if (event->event == "finished" && event->details.is_object())
+      elapsed = event->details.value("elapsed_s", 0.0);
+  }
+  if (resumed == 0) return "";
+  return fmt::format("measured for {} s, resumed {}\n", number(elapsed, 3),
+                     resumed == 1 ? "once" : fmt::format("{} times", resumed));
+}
+
+bool interrupted(const RunView& run) {
+  bool now = false;
+  for (const auto* event : run.events) {
+    if (event->event == "interrupted") now = true;
+    if (event->event == "resumed") now = false;
+  }
+  return now;
+}
+
 /// To the last event; the file itself does not say when the last case ended.
 std::string wall_text(const RunView& run) {
   if (run.run == nullptr || run.events.empty()) return "";
@@ -160,10 +237,7 @@ std::string one_run(const record::RecordSet& records, const RunView& run,
   if (cases.total > 0) out += counts_text(cases, "case", options.colour);
   if (studies.total > 0) out += counts_text(studies, "study case", options.colour);
   if (cases.total + studies.total == 0) out += "no case was executed\n";
-  Dropped dropped;
-  for (const auto* event : run.events) {
-    if (event->event == "dropped") dropped.add(event->details);
-  }
+  const Dropped dropped(run);
   for (const Status status : kOrder) {
     std::vector<Entry> entries = cases.failures[status];
     const auto& more = studies.failures[status];
@@ -174,12 +248,12 @@ std::string one_run(const record::RecordSet& records, const RunView& run,
     out += listed(paint(word_of(status), colour_of(status), options.colour), entries, options);
   }
   out += dropped.later_text();
-  for (const auto* event : run.events) {
-    if (event->event == "interrupted")
-      out += "interrupted: the records so far are kept; run again for the missing ones\n";
-  }
+  out += rounds_text(run);
+  if (interrupted(run))
+    out += "interrupted: the records so far are kept; --resume measures the missing ones\n";
   out += controls_text(records, run.run_id, options);
-  return out + wall_text(run);
+  const std::string parts = parts_text(run);
+  return out + (parts.empty() ? wall_text(run) : parts);
 }
 
 }  // namespace

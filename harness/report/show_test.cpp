@@ -171,12 +171,44 @@ TEST_CASE("the summary counts cases and lists what failed", "[report]") {
   CHECK_THAT(text, Contains("negative controls that were accepted") && Contains("\x1b[31m"));
 }
 
-TEST_CASE("the summary of an interrupted run promises nothing that is not there", "[report]") {
+TEST_CASE("the summary of an interrupted run says how to go on, until it was resumed", "[report]") {
+  const model::Json at = {{"suite", "attention"}, {"experiment", "forward"}, {"point", {{"n", 1}}}};
+  const auto with = [&](model::Json more) {
+    more.update(at);
+    return more;
+  };
   RecordSet records = two_cases();
-  records.events = {event("interrupted", model::Json::object())};
-  const std::string text = run_summary(records);
-  CHECK_THAT(text, Contains("interrupted: the records so far are kept; run again"));
-  CHECK_THAT(text, !Contains("--resume"));
+  records.events = {event("dropped", with({{"what", "n=1"}, {"why", "interrupted"}, {"round", 0}})),
+                    event("interrupted", model::Json::object())};
+  std::string text = run_summary(records);
+  CHECK_THAT(text, Contains("interrupted: the records so far are kept; --resume"));
+  CHECK_THAT(text, Contains("dropped:\n  n=1"));
+  records.events.push_back(event("resumed", model::Json::object()));
+  records.events.push_back(event("point-finished", with({{"round", 0}})));
+  records.events.push_back(event("finished", {{"elapsed_s", 12.5}}));
+  text = run_summary(records);
+  CHECK_THAT(text, !Contains("interrupted") && !Contains("dropped"));
+  CHECK_THAT(text, Contains("measured for 12.5 s, resumed once"));
+}
+
+TEST_CASE("the summary says why points got no further rounds, by the last word on each",
+          "[report]") {
+  const auto rounds = [&](int n, const char* reason, model::Json half) {
+    return event("rounds", {{"suite", "attention"},
+                            {"experiment", "forward"},
+                            {"point", {{"n", n}}},
+                            {"reason", reason},
+                            {"half_width", std::move(half)},
+                            {"implementation", "flash"},
+                            {"baseline", "naive"}});
+  };
+  RecordSet records = two_cases();
+  records.events = {rounds(1, "interrupted", nullptr), rounds(2, "max-rounds", 0.041),
+                    rounds(3, "budget", 0.03), rounds(1, "tight", 0.5)};
+  CHECK_THAT(
+      run_summary(records),
+      Contains("3 points ended their rounds: 1 budget, 1 max-rounds, 1 tight; least certain: "
+               "flash over naive at forward n=2, ±4.1 %"));
 }
 
 TEST_CASE("a summary of nothing is a sentence", "[report]") {

@@ -1,6 +1,7 @@
 #include "harness/run/plan.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include <fmt/format.h>
@@ -202,6 +203,31 @@ Plan make_plan(const model::Registry& registry, const Filter& filter, Mode mode,
   plan.hash = model::hex(
       model::stable_hash(fmt::format("{} {} {}", model::name_of(mode), seed, fmt::join(ids, " "))));
   return plan;
+}
+
+Plan part_of(const Plan& whole, const Shard& shard) {
+  Plan part = whole;
+  const auto count = static_cast<std::uint64_t>(shard.count);
+  const auto index = static_cast<std::uint64_t>(shard.index - 1);
+  std::erase_if(part.points, [&](const PlannedPoint& planned) {
+    return model::stable_hash(case_key(*planned.experiment, planned.point, "")) % count != index;
+  });
+  return part;
+}
+
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  const char* const end = text.data() + text.size();
+  const auto [slash, bad_index] = std::from_chars(text.data(), end, shard.index);
+  const bool half = bad_index == std::errc() && slash != end && *slash == '/';
+  const auto [rest, bad_count] =
+      half ? std::from_chars(slash + 1, end, shard.count) : std::from_chars(end, end, shard.count);
+  if (!half || bad_count != std::errc() || rest != end || shard.index < 1 ||
+      shard.index > shard.count || shard.count > 100'000) {
+    throw UsageError(fmt::format(
+        "--shard '{}': write i/n with i from 1 to n, as in --shard 1/4 to --shard 4/4", text));
+  }
+  return shard;
 }
 
 }  // namespace ashlar::run

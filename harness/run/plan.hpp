@@ -32,6 +32,12 @@ struct PlannedPoint {
   bool with_controls = false;  // the experiment's smallest point
 };
 
+/// One part of a plan of which several machines or jobs do one each.
+struct Shard {
+  int index = 1;  // from 1
+  int count = 1;
+};
+
 struct Plan {
   model::Mode mode = model::Mode::quick;
   std::uint64_t seed = 0;
@@ -51,5 +57,12 @@ std::uint64_t point_seed(std::uint64_t run_seed, const model::Experiment& experi
 
 Plan make_plan(const model::Registry& registry, const Filter& filter, model::Mode mode,
                std::uint64_t seed);
+
+/// Points fall to shards by a hash of experiment and point, so that all implementations of a point
+/// stay together and every shard knows its own without asking. The hash of the plan stays that of
+/// the whole, as shards belong together by it; a shard may be without any point.
+Plan part_of(const Plan& whole, const Shard& shard);
+/// "2/4". Throws UsageError.
+Shard parse_shard(const std::string& text);
 
 }  // namespace ashlar::run

@@ -1,5 +1,7 @@
 // What is asked of workers, and what becomes of an implementation whose worker dies, hangs, hoards
 // or answers nonsense.
+#include <signal.h>
+
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -40,6 +42,10 @@ std::optional<std::string> refusal(const Reply& reply) {
 
 }  // namespace
 
+bool killed(const Reply& reply) {
+  return reply.kind == Reply::Kind::exited && reply.exit.signal == SIGKILL;
+}
+
 std::map<std::string, double> numbers_from(const Json& json) {
   std::map<std::string, double> values;
   for (const auto& [name, value] : json.items()) values[name] = record::number_from_json(value);
@@ -60,9 +66,22 @@ Json PointRun::open_request() const {
 }
 
 /// Opens the point in our own worker and has the oracle's answer made. A problem that cannot be
-/// made fails every implementation that is not finished.
+/// made fails every implementation that is not finished. No implementation has run yet, so a worker
+/// that something kills here gets another try: what kills it always does so again.
 bool PointRun::open_worker() {
   ++generation_;
+  constexpr int kAttempts = 2;
+  for (int attempt = 1; true; ++attempt) {
+    const std::optional<Refused> refused = try_to_open();
+    if (!refused) return true;
+    worker_.reset();
+    if (refused->killed && attempt < kAttempts) continue;
+    fail_unfinished(refused->why);
+    return false;
+  }
+}
+
+std::optional<PointRun::Refused> PointRun::try_to_open() {
   if (!worker_ || !worker_->alive())
     worker_ = supervisor_.start(supervisor_.options_.worker_command);
   std::vector<std::pair<const char*, Json>> requests = {
@@ -73,15 +92,12 @@ bool PointRun::open_worker() {
                         {{"do", "oracle"}, {"cache", supervisor_.options_.scratch.string()}}});
   }
   for (const auto& [failure, request] : requests) {
-    const Reply reply = worker_->request(request, setup_limits());
-    if (const auto why = refusal(reply)) {
-      fail_unfinished(fmt::format("{}: {}", failure, *why));
-      worker_.reset();
-      return false;
-    }
+    const Reply reply = supervisor_.exchange(*worker_, request, setup_limits());
+    if (const auto why = refusal(reply))
+      return Refused{fmt::format("{}: {}", failure, *why), killed(reply)};
     if (request.at("do") == "open") note_unsupported(reply.message.at("unsupported"));
   }
-  return true;
+  return std::nullopt;
 }
 
 void PointRun::fail_unfinished(const std::string& why) {
@@ -113,7 +129,7 @@ bool PointRun::open_external(Entry& entry) {
   }
   entry.own_worker = supervisor_.start(command);
   for (const Json& request : {Json{{"do", "hello"}, {"protocol", kProtocol}}, open_request()}) {
-    const Reply reply = entry.own_worker->request(request, setup_limits());
+    const Reply reply = supervisor_.exchange(*entry.own_worker, request, setup_limits());
     if (reply.kind == Reply::Kind::message) {
       if (const auto why = refusal(reply)) {
         fail(entry, Status::unsupported, *why);
@@ -185,7 +201,8 @@ Reply PointRun::verify(Entry& entry, bool again) {
 
 /// Another program wrote its answer to a file; our worker, which has the oracle, looks at it.
 Reply PointRun::check_foreign(Entry& entry, const Json& answer) {
-  const Reply reply = worker_->request(
+  const Reply reply = supervisor_.exchange(
+      *worker_,
       {{"do", "check"}, {"answer", answer}, {"cache", supervisor_.options_.scratch.string()}},
       setup_limits());
   if (const auto why = refusal(reply)) {
@@ -200,7 +217,7 @@ Reply PointRun::check_foreign(Entry& entry, const Json& answer) {
 Reply PointRun::ask(Entry& entry, const Json& request) {
   const bool external = entry.implementation->external();
   WorkerProcess& worker = external ? *entry.own_worker : *worker_;
-  Reply reply = worker.request(request, limits_for(entry));
+  Reply reply = supervisor_.exchange(worker, request, limits_for(entry));
   if (reply.kind != Reply::Kind::message) {
     lose(entry, reply);
   } else if (const auto why = refusal(reply)) {
@@ -238,14 +255,13 @@ void PointRun::lose(Entry& entry, const Reply& reply) {
   const bool nonsense = reply.kind == Reply::Kind::garbled;
   entry.record.exit = reply.exit;
   fail(entry, status_of(reply.kind), (nonsense ? "broke the protocol: " : "") + reply.reason);
-  supervisor_.event("worker-lost", {{"key", entry.record.key},
-                                    {"round", round_},
-                                    {"status", record::name_of(entry.record.status)},
-                                    {"reason", reply.reason}});
+  supervisor_.journal_.event("worker-lost", {{"key", entry.record.key},
+                                             {"round", round_},
+                                             {"status", record::name_of(entry.record.status)},
+                                             {"reason", reply.reason}});
   if (reply.kind == Reply::Kind::timeout) {
     supervisor_.lost_s_ += static_cast<double>(limits_for(entry).deadline.count()) * 1e-3;
-    supervisor_.timed_out_at_[{planned_.experiment, entry.implementation->name}] =
-        planned_.point.text();
+    supervisor_.timed_out_at_[who(entry)] = planned_.point.text();
   }
   if (!entry.implementation->external()) worker_.reset();
 }

@@ -11,8 +11,12 @@ namespace ashlar::run {
 using record::Status;
 
 PointRun::PointRun(Supervisor& supervisor, const PlannedPoint& planned, int round,
-                   double allowance_s)
-    : supervisor_(supervisor), planned_(planned), round_(round), allowance_s_(allowance_s) {
+                   double allowance_s, PointTimes& times)
+    : supervisor_(supervisor),
+      planned_(planned),
+      round_(round),
+      allowance_s_(allowance_s),
+      times_(times) {
   for (const model::Implementation* implementation : planned.implementations) {
     Entry& entry = entries_.emplace_back();
     entry.implementation = implementation;
@@ -53,28 +57,39 @@ void PointRun::run() {
     run_timed();
   }
   for (Entry& entry : entries_) {
-    if (entry.own_worker) entry.own_worker->request({{"do", "close"}}, limits_for(entry));
+    if (!entry.own_worker) continue;
+    supervisor_.exchange(*entry.own_worker, {{"do", "close"}}, limits_for(entry));
+    supervisor_.end(entry.own_worker);
   }
   if (!tensors_.empty()) std::filesystem::remove(tensors_);
   if (supervisor_.plan_.mode == model::Mode::gpu && worker_ && worker_->alive()) {
     supervisor_.device_worker_ = std::move(worker_);
   }
+  supervisor_.end(worker_);
 }
 
-void PointRun::drop(const std::string& why) {
-  for (Entry& entry : entries_) write_dropped(entry, why);
+void PointRun::drop(const std::string& why, bool record) {
+  for (Entry& entry : entries_) drop_entry(entry, why, record);
 }
 
-void PointRun::write_dropped(Entry& entry, const std::string& why) {
+void PointRun::drop_entry(Entry& entry, const std::string& why, bool record) {
   entry.record.status = Status::dropped;
   entry.record.reason = why;
   if (planned_.experiment->kind == model::Kind::study) {
-    for (int ordinal = 0; ordinal < planned_.experiment->seeds; ++ordinal)
-      write_study(entry, static_cast<std::uint64_t>(ordinal), {});
+    for (int seed = 0; seed < planned_.experiment->seeds; ++seed) {
+      const auto ordinal = static_cast<std::uint64_t>(seed);
+      if (record) write_study(entry, ordinal, {});
+      supervisor_.note_status(study_id(entry.record.case_id, ordinal), Status::dropped);
+    }
   } else {
-    supervisor_.writer_.append(entry.record);
+    if (record) supervisor_.journal_.append(entry.record);
     supervisor_.note_status(entry.record.case_id, Status::dropped);
   }
+}
+
+/// An implementation of an experiment, wherever its deadline is remembered.
+std::pair<std::string, std::string> PointRun::who(const Entry& entry) const {
+  return {planned_.experiment->suite + "/" + planned_.experiment->name, entry.implementation->name};
 }
 
 void PointRun::run_timed() {
@@ -97,8 +112,7 @@ void PointRun::run_timed() {
 /// One hang costs one deadline, not one at every point.
 void PointRun::skip_timed_out() {
   for (Entry& entry : entries_) {
-    const auto found =
-        supervisor_.timed_out_at_.find({planned_.experiment, entry.implementation->name});
+    const auto found = supervisor_.timed_out_at_.find(who(entry));
     if (found == supervisor_.timed_out_at_.end()) continue;
     entry.record.status = Status::dropped;
     entry.record.reason = "ran into its deadline at " + found->second;
@@ -142,27 +156,33 @@ void PointRun::take_check(Entry& entry, const Json& answer, bool control, const 
   if (!answer.at("mismatch").is_null()) check.mismatch = answer.at("mismatch").get<std::string>();
   if (!control && !check.accepted)
     fail(entry, Status::wrong, check.mismatch.value_or("rejected by the oracle"));
-  if (control || !entry.checked || !check.accepted) supervisor_.writer_.append(check);
+  if (control || !entry.checked || !check.accepted)
+    supervisor_.journal_.append(check, Journal::Sync::with_next);
   if (!control) entry.checked = true;
 }
 
 void PointRun::run_controls() {
   for (const model::Implementation& control : planned_.experiment->controls) {
-    if (!worker_ && !open_worker()) return;
-    run_control(control);
+    for (const bool last_try : {false, true}) {
+      if (!worker_ && !open_worker()) return;
+      if (run_control(control, last_try)) break;
+    }
   }
 }
 
-void PointRun::run_control(const model::Implementation& control) {
+bool PointRun::run_control(const model::Implementation& control, bool last_try) {
   Entry scratch;
   scratch.implementation = &control;
   scratch.record = entries_.front().record;
   scratch.record.status = Status::ok;
-  const Reply reply = worker_->request({{"do", "verify"},
-                                        {"implementation", control.name},
-                                        {"cache", supervisor_.options_.scratch.string()},
-                                        {"discard", true}},
-                                       limits_for(scratch));
+  const Reply reply = supervisor_.exchange(*worker_,
+                                           {{"do", "verify"},
+                                            {"implementation", control.name},
+                                            {"cache", supervisor_.options_.scratch.string()},
+                                            {"discard", true}},
+                                           limits_for(scratch));
+  if (reply.kind != Reply::Kind::message) worker_.reset();
+  if (killed(reply) && !last_try) return false;
   const bool answered = reply.kind == Reply::Kind::message && reply.message.value("ok", false);
   if (answered) take_check(scratch, reply.message, true, control.name);
   if (!answered || reply.message.at("accepted").get<bool>()) {
@@ -173,7 +193,7 @@ void PointRun::run_control(const model::Implementation& control) {
                           planned_.experiment->suite, planned_.experiment->name, control.name)
             : fmt::format("harness error: the negative control '{}' gave no answer", control.name));
   }
-  if (reply.kind != Reply::Kind::message) worker_.reset();
+  return true;
 }
 
 void PointRun::finish(Entry& entry) {
@@ -185,7 +205,7 @@ void PointRun::finish(Entry& entry) {
   if (idle && before != known.end()) return;
   if (record.status == Status::ok && entry.samples.empty() && record.flags.empty()) {
     // Interrupted before it was measured.
-    if (round_ == 0) write_dropped(entry, "interrupted");
+    if (round_ == 0) drop_entry(entry, "interrupted", true);
     return;
   }
   for (const measure::Sample& sample : entry.samples) {
@@ -194,7 +214,10 @@ void PointRun::finish(Entry& entry) {
   }
   for (const std::string& flag : measure::flags_of(entry.samples)) record.flags.push_back(flag);
   if (trace::recording()) record.flags.emplace_back("traced");
-  supervisor_.writer_.append(record);
+  supervisor_.journal_.append(record, Journal::Sync::with_next);
+  if (record.status == Status::ok && !record.samples_ns.empty())
+    times_[entry.implementation->name][round_].assign(record.samples_ns.begin(),
+                                                      record.samples_ns.end());
   supervisor_.note_status(record.case_id, record.status);
 }
 

@@ -13,13 +13,19 @@ namespace ashlar::run {
 /// Name -> number, as a worker writes metrics and counters.
 std::map<std::string, double> numbers_from(const Json& json);
 
+/// By SIGKILL: from outside (a user, the kernel when memory is short), not by a fault of its own.
+bool killed(const Reply& reply);
+
 class PointRun {
  public:
   /// `allowance_s`: the time that sampling should take; the fewest samples are taken all the same.
-  PointRun(Supervisor& supervisor, const PlannedPoint& planned, int round, double allowance_s);
+  /// What the samples of the round lasted is added to `times`.
+  PointRun(Supervisor& supervisor, const PlannedPoint& planned, int round, double allowance_s,
+           PointTimes& times);
   void run();
-  /// Runs nothing: records every case of the point as dropped.
-  void drop(const std::string& why);
+  /// Runs nothing: counts every case of the point as dropped, and records it unless the records
+  /// say so already.
+  void drop(const std::string& why, bool record);
 
  private:
   struct Entry {
@@ -40,11 +46,12 @@ class PointRun {
   void run_profile();
   void profile_once(Entry& entry);
   void run_controls();
-  void run_control(const model::Implementation& control);
+  /// False when its worker was killed before it answered.
+  bool run_control(const model::Implementation& control, bool last_try);
   void skip_timed_out();
   void take_check(Entry& entry, const Json& answer, bool control, const std::string& name);
   void finish(Entry& entry);
-  void write_dropped(Entry& entry, const std::string& why);
+  void drop_entry(Entry& entry, const std::string& why, bool record);
   std::string key(const std::string& implementation) const;
   std::string id(const std::string& key) const;
 
@@ -52,13 +59,19 @@ class PointRun {
   void run_studies();
   void study_once(Entry& entry, std::uint64_t ordinal);
   void write_study(const Entry& entry, std::uint64_t ordinal, record::StudyRecord study);
+  std::pair<std::string, std::string> who(const Entry& entry) const;
 
   // Talking to workers. `guarded` runs `exchange`; an answer without the fields that the protocol
   // promises fails the entry instead of the run.
   template <class Exchange>
   void guarded(Entry& entry, Exchange exchange);
   void break_protocol(Entry& entry, const std::string& what);
+  struct Refused {
+    std::string why;
+    bool killed = false;
+  };
   bool open_worker();
+  std::optional<Refused> try_to_open();
   void fail_unfinished(const std::string& why);
   void note_unsupported(const Json& unsupported);
   bool open_external(Entry& entry);
@@ -84,6 +97,7 @@ class PointRun {
   const PlannedPoint& planned_;
   int round_;
   double allowance_s_;
+  PointTimes& times_;
   std::vector<Entry> entries_;
   std::unique_ptr<WorkerProcess> worker_;
   int generation_ = 0;

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "harness/run/point_run.hpp"
 
 namespace ashlar::run {
@@ -43,11 +41,9 @@ void PointRun::study_once(Entry& entry, std::uint64_t ordinal) {
   } else if (supervisor_.time_left_s() <= 0) {
     entry.record.status = Status::dropped;
     entry.record.reason = "budget";
-  } else if (const auto& hung = supervisor_.timed_out_at_;
-             hung.contains({planned_.experiment, entry.implementation->name})) {
+  } else if (const auto& hung = supervisor_.timed_out_at_; hung.contains(who(entry))) {
     entry.record.status = Status::dropped;
-    entry.record.reason =
-        "ran into its deadline at " + hung.at({planned_.experiment, entry.implementation->name});
+    entry.record.reason = "ran into its deadline at " + hung.at(who(entry));
   } else if (worker_ || open_worker()) {
     guarded(entry, [&] {
       const Reply reply = ask(
@@ -75,8 +71,8 @@ void PointRun::write_study(const Entry& entry, std::uint64_t ordinal, record::St
   study.status = shared.status;
   study.reason = shared.reason;
   study.exit = shared.exit;
-  supervisor_.writer_.append(study);
-  supervisor_.note_status(fmt::format("{} {}", shared.case_id, ordinal), shared.status);
+  supervisor_.journal_.append(study);
+  supervisor_.note_status(study_id(shared.case_id, ordinal), shared.status);
 }
 
 }  // namespace ashlar::run

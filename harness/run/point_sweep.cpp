@@ -41,7 +41,9 @@ bool PointRun::take_sample(Entry& entry) {
     };
     entry.samples.push_back(
         {first("wall_ns"), first("cpu_ns"), first("page_faults"), first("involuntary_switches")});
-    entry.spent_ns += entry.samples.back().wall_ns * entry.record.batch;
+    const std::int64_t lasted_ns = entry.samples.back().wall_ns * entry.record.batch;
+    entry.spent_ns += lasted_ns;
+    supervisor_.timed_s_ += static_cast<double>(lasted_ns) * 1e-9;
   });
   return entry.record.status == Status::ok && !entry.refused;
 }

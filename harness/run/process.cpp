@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,11 +13,10 @@
 #include <cstring>
 #include <fstream>
 #include <system_error>
-#include <thread>
 
 #include <fmt/format.h>
 
-#include "harness/measure/memory.hpp"
+#include "harness/run/guardian.hpp"
 
 namespace ashlar::run {
 
@@ -37,15 +37,17 @@ std::atomic<int> unkillable_processes{0};
 /// In the child: runs the command; returns only when that fails.
 void become(const std::vector<std::string>& command,
             const std::map<std::string, std::string>& environment, int input, int output,
-            int errors, pid_t parent) {
+            int errors, pid_t parent, const Guardian& guardian) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // the parent died before prctl
+  guardian.enlist(getpid());
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
   dup2(errors, STDERR_FILENO);
   signal(SIGINT, SIG_DFL);
   signal(SIGPIPE, SIG_DFL);
+  signal(SIGXFSZ, SIG_DFL);
   for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
   std::vector<char*> arguments;
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -54,6 +56,26 @@ void become(const std::vector<std::string>& command,
   const std::string message = "cannot start " + command[0] + ": " + std::strerror(errno) + "\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, message.data(), message.size());
   _exit(127);
+}
+
+/// Returns when the child has ended, or after `limit`.
+void await_end(pid_t child, std::chrono::milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  const int handle = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  siginfo_t ended{};
+  const auto still_running = [&] {
+    ended.si_pid = 0;
+    return waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0;
+  };
+  while (still_running() && Clock::now() < deadline) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count() + 1;
+    pollfd ready{handle, POLLIN, 0};
+    // An old kernel has no handles for processes: look again every millisecond.
+    poll(&ready, handle >= 0 ? 1 : 0, handle >= 0 ? static_cast<int>(left) : 1);
+  }
+  if (handle >= 0) close(handle);
 }
 
 std::string describe(const record::Exit& exit) {
@@ -77,9 +99,11 @@ WorkerProcess::WorkerProcess(const std::vector<std::string>& command,
       open(error_file_.c_str(), O_CREAT | O_WRONLY | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
   if (errors < 0) fail(error_file_.string());
   const pid_t parent = getpid();
+  const Guardian& guardian = Guardian::instance();
   process_ = fork();
   if (process_ < 0) fail("fork");
-  if (process_ == 0) become(command, environment, to_child[0], from_child[1], errors, parent);
+  if (process_ == 0)
+    become(command, environment, to_child[0], from_child[1], errors, parent, guardian);
   setpgid(process_, process_);
   close(to_child[0]);
   close(from_child[1]);
@@ -138,14 +162,12 @@ std::optional<Reply> WorkerProcess::read_some() {
   return std::nullopt;
 }
 
-std::optional<Reply> WorkerProcess::broken_limit(const Limits& limits, Clock::time_point deadline) {
-  if (limits.memory_bytes > 0) {
-    const auto resident = measure::resident_bytes(process_);
-    if (resident && *resident > limits.memory_bytes) {
-      return failure(Reply::Kind::out_of_memory,
-                     fmt::format("used {} MiB, more than the limit of {} MiB", *resident >> 20,
-                                 limits.memory_bytes >> 20));
-    }
+std::optional<Reply> WorkerProcess::broken_limit(const Limits& limits, MemoryWatch& memory,
+                                                 Clock::time_point deadline) {
+  if (const std::int64_t used = memory.excess(); used > 0) {
+    return failure(Reply::Kind::out_of_memory,
+                   fmt::format("used {} MiB, more than the limit of {} MiB", used >> 20,
+                               limits.memory_bytes >> 20));
   }
   if (Clock::now() < deadline) return std::nullopt;
   return failure(Reply::Kind::timeout,
@@ -155,11 +177,12 @@ std::optional<Reply> WorkerProcess::broken_limit(const Limits& limits, Clock::ti
 
 Reply WorkerProcess::receive(const Limits& limits) {
   const auto deadline = Clock::now() + limits.deadline;
+  MemoryWatch memory(process_, limits.memory_bytes);
   while (true) {
     if (auto reply = take_line()) return *reply;
     if (auto gone = read_some()) return *gone;
     if (pending_.find('\n') != std::string::npos) continue;  // in time
-    if (auto broken = broken_limit(limits, deadline)) return *broken;
+    if (auto broken = broken_limit(limits, memory, deadline)) return *broken;
   }
 }
 
@@ -180,17 +203,14 @@ record::Exit WorkerProcess::kill_group(std::chrono::milliseconds grace) {
   if (process_ <= 0) return exit;
   int status = 0;
   const auto ended_within = [&](std::chrono::milliseconds limit) {
-    const auto deadline = Clock::now() + limit;
-    while (Clock::now() < deadline) {
-      if (waitpid(process_, &status, WNOHANG) == process_) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return false;
+    await_end(process_, limit);
+    return waitpid(process_, &status, WNOHANG) == process_;
   };
   // A process that is ending by itself gets a moment, so that its own status is seen.
   bool ended = ended_within(grace);
   kill(-process_, SIGKILL);  // the whole group: also what it may have started
   ended = ended || ended_within(kDeath);
+  Guardian::instance().release(process_);
   process_ = -1;
   if (!ended) {
     ++unkillable_processes;

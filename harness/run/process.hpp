@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "harness/record/record.hpp"
+#include "harness/run/group_memory.hpp"
 
 namespace ashlar::run {
 
@@ -19,7 +20,7 @@ using model::Json;
 
 struct Limits {
   std::chrono::milliseconds deadline{30'000};  // for one reply
-  std::int64_t memory_bytes = 0;               // resident; 0: none
+  std::int64_t memory_bytes = 0;               // resident, of the whole group; 0: none
 };
 
 /// What came back for one request.
@@ -34,8 +35,8 @@ struct Reply {
 class WorkerProcess {
  public:
   /// Starts the command with `environment` added to this process's own. Standard error goes to a
-  /// file in `folder`. The child dies with its parent. Throws std::system_error when it cannot be
-  /// started.
+  /// file in `folder`. The child's whole process group dies with its parent (guardian.hpp). Throws
+  /// std::system_error when it cannot be started.
   WorkerProcess(const std::vector<std::string>& command,
                 const std::map<std::string, std::string>& environment,
                 const std::filesystem::path& folder);
@@ -60,7 +61,7 @@ class WorkerProcess {
   std::optional<Reply> take_line();
   /// Waits one tick for output; the failure when the worker is gone.
   std::optional<Reply> read_some();
-  std::optional<Reply> broken_limit(const Limits& limits,
+  std::optional<Reply> broken_limit(const Limits& limits, MemoryWatch& memory,
                                     std::chrono::steady_clock::time_point deadline);
   Reply failure(Reply::Kind kind, const std::string& what);
   /// Waits up to `grace` for the process to end by itself, then kills its group.

@@ -1,7 +1,5 @@
 #include "harness/run/supervisor.hpp"
 
-#include <ctime>
-
 #include <fmt/format.h>
 
 #include "harness/run/point_run.hpp"
@@ -10,18 +8,31 @@
 
 namespace ashlar::run {
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
+namespace {
 
-Supervisor::Supervisor(const Plan& plan, RunOptions options, record::Writer& writer,
-                       Progress& progress)
-    : plan_(plan), options_(std::move(options)), writer_(writer), progress_(progress) {}
+/// Adds the time until its end to a sum.
+class Timed {
+ public:
+  explicit Timed(double& sum) : sum_(sum), start_ns_(measure::system_clock().now_ns()) {}
+  ~Timed() { sum_ += static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9; }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  double& sum_;
+  std::int64_t start_ns_;
+};
+
+}  // namespace
+
+Supervisor::Supervisor(const Plan& plan, RunOptions options, Journal& journal, Progress& progress,
+                       History history)
+    : plan_(plan),
+      options_(std::move(options)),
+      journal_(journal),
+      progress_(progress),
+      history_(std::move(history)),
+      points_(plan.points.size()) {}
 
 Supervisor::~Supervisor() = default;
 
@@ -34,8 +45,19 @@ std::map<std::string, std::string> worker_environment(int threads) {
 }
 
 std::unique_ptr<WorkerProcess> Supervisor::start(const std::vector<std::string>& command) {
+  const Timed timed(seconds_["start"]);
   return std::make_unique<WorkerProcess>(command, worker_environment(options_.threads),
                                          options_.scratch);
+}
+
+Reply Supervisor::exchange(WorkerProcess& worker, const Json& request, const Limits& limits) {
+  const Timed timed(seconds_[request.at("do").get<std::string>()]);
+  return worker.request(request, limits);
+}
+
+void Supervisor::end(std::unique_ptr<WorkerProcess>& worker) {
+  const Timed timed(seconds_["stop"]);
+  worker.reset();
 }
 
 Json Supervisor::calibrate() {
@@ -53,47 +75,31 @@ Json Supervisor::calibrate() {
   return reply.message.at("calibration");
 }
 
-RunSummary Supervisor::run() {
-  start_ns_ = measure::system_clock().now_ns();
-  point_seconds_.assign(plan_.points.size(), 0);
-  visited_.assign(plan_.points.size(), false);
-  const int rounds = options_.profile ? 1 : options_.rounds;
-  steps_total_ = plan_.points.size() * static_cast<std::size_t>(rounds);
-  for (int round = 0; round < rounds && !stopping(); ++round) run_round(round);
-  if (stopping()) {
-    summary_.interrupted = true;
-    drop_unreached();
-    event("interrupted", {{"steps_done", steps_done_}, {"steps_total", steps_total_}});
-  }
-  for (const auto& [id, status] : gravest_status_) ++summary_.cases[status];
-  return summary_;
-}
-
-void Supervisor::run_round(int round) {
-  const trace::Range range(fmt::format("round {}", round));
-  for (std::size_t index = 0; index < plan_.points.size() && !stopping(); ++index) {
-    run_point(index, round);
-    ++steps_done_;
-  }
-  device_worker_.reset();
-  progress_.step(steps_done_, steps_total_, "");
-}
-
-void Supervisor::run_point(std::size_t index, int round) {
+void Supervisor::run_point(std::size_t index, int round, double allowance_s) {
   const PlannedPoint& planned = plan_.points[index];
-  // A study repeats over its seeds, not over rounds.
-  if (round > 0 && planned.experiment->kind == model::Kind::study) return;
-  visited_[index] = true;
-  if (!fits(index, round)) return drop(index, round, "budget");
+  PointState& state = points_[index];
   begin_experiment(*planned.experiment);
-  const std::string label = fmt::format("{}/{} {}", planned.experiment->suite,
-                                        planned.experiment->name, planned.point.text());
-  progress_.step(steps_done_, steps_total_, label);
-  const trace::Range range(label);
+  const trace::Range range(fmt::format("{}/{} {}", planned.experiment->suite,
+                                       planned.experiment->name, planned.point.text()));
   const double started = elapsed_s();
-  const double steps_left = static_cast<double>(steps_total_ - steps_done_);
-  PointRun(*this, planned, round, std::max(0.0, time_left_s()) / steps_left).run();
-  if (round == 0) point_seconds_[index] = elapsed_s() - started;
+  const std::size_t controls_before = summary_.controls_accepted;
+  PointRun(*this, planned, round, allowance_s, state.times).run();
+  const double seconds = elapsed_s() - started;
+  if (round == 0) state.seconds = seconds;
+  ++summary_.measured;
+  // One that an interrupt cut short is measured again when the run is resumed.
+  if (!stopping()) {
+    state.rounds = round + 1;
+    journal_.event("point-finished",
+                   {{"suite", planned.experiment->suite},
+                    {"experiment", planned.experiment->name},
+                    {"point", planned.point.to_json()},
+                    {"round", round},
+                    {"seconds", seconds},
+                    {"controls_accepted", summary_.controls_accepted - controls_before},
+                    {"elapsed_s", elapsed_s()},
+                    {"lost_s", lost_s_}});
+  }
   if (WorkerProcess::unkillable() > 0) {
     throw std::runtime_error(
         "a worker outlived SIGKILL; nothing can be timed beside it (a device's driver may hang)");
@@ -101,7 +107,7 @@ void Supervisor::run_point(std::size_t index, int round) {
 }
 
 void Supervisor::begin_experiment(const model::Experiment& experiment) {
-  if (device_experiment_ != &experiment) device_worker_.reset();
+  if (device_experiment_ != &experiment) end(device_worker_);
   device_experiment_ = &experiment;
 }
 
@@ -113,39 +119,19 @@ void Supervisor::note_status(const std::string& case_id, record::Status status) 
 /// Rounds are dropped before points: a later round runs only if it fits whole; in the first round a
 /// point is started as long as any time is left.
 bool Supervisor::fits(std::size_t index, int round) const {
-  return round == 0 ? time_left_s() > 0 : point_seconds_[index] <= time_left_s();
-}
-
-void Supervisor::drop(std::size_t index, int round, const std::string& why) {
-  const PlannedPoint& planned = plan_.points[index];
-  // A point without any round must not be missing from the records, or verdicts would be given on
-  // the rest without a word.
-  if (round == 0) PointRun(*this, planned, round, 0).drop(why);
-  const std::string what = fmt::format("{}/{}/{} round {}", planned.experiment->suite,
-                                       planned.experiment->name, planned.point.text(), round);
-  summary_.dropped.push_back(what);
-  event("dropped", {{"what", what},
-                    {"why", why},
-                    {"point", planned.point.to_json()},
-                    {"round", round},
-                    {"suite", planned.experiment->suite},
-                    {"experiment", planned.experiment->name}});
-}
-
-void Supervisor::drop_unreached() {
-  for (std::size_t index = 0; index < plan_.points.size(); ++index) {
-    if (!visited_[index]) drop(index, 0, "interrupted");
-  }
+  return round == 0 ? time_left_s() > 0 : points_[index].seconds <= time_left_s();
 }
 
 double Supervisor::elapsed_s() const {
-  return static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9 - lost_s_;
+  const double here = static_cast<double>(measure::system_clock().now_ns() - start_ns_) * 1e-9;
+  return history_.elapsed_s + here - (lost_s_ - history_.lost_s);
 }
 
-double Supervisor::time_left_s() const { return options_.budget_s - elapsed_s(); }
-
-void Supervisor::event(const std::string& name, Json details) {
-  writer_.append(record::EventRecord{options_.run_id, name, utc_now(), std::move(details)});
+Json Supervisor::time_spent() const {
+  Json seconds = Json::object();
+  for (const auto& [what, value] : seconds_) seconds[what] = value;
+  seconds["record"] = journal_.seconds();
+  return {{"elapsed_s", elapsed_s()}, {"timed_s", timed_s_}, {"seconds", seconds}};
 }
 
 }  // namespace ashlar::run

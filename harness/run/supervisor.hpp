@@ -1,7 +1,9 @@
 #pragma once
 // The commanding side of a run: starts workers, has every implementation verified, samples them in
 // turn, writes records, keeps the budget. A crash, a hang or a wrong answer of one implementation
-// is a recorded result; the others go on in a new worker.
+// is a recorded result; the others go on in a new worker. The parts: supervisor.cpp (one point in
+// one round), schedule.cpp (which points get how many rounds, and what an earlier part of the same
+// run has done).
 #include <atomic>
 #include <filesystem>
 #include <map>
@@ -12,8 +14,11 @@
 
 #include "harness/measure/sample.hpp"
 #include "harness/record/file.hpp"
+#include "harness/run/history.hpp"
+#include "harness/run/journal.hpp"
 #include "harness/run/plan.hpp"
 #include "harness/run/process.hpp"
+#include "harness/run/rounds.hpp"
 
 namespace ashlar::run {
 
@@ -24,10 +29,10 @@ struct RunOptions {
   std::filesystem::path scratch;  // empty folder for tensors, caches, standard errors
   std::string run_id;
   int threads = 1;
-  int rounds = 1;
-  double budget_s = 20;  // for everything after calibration
+  RoundRule rounds;
+  double budget_s = 20;  // for everything after calibration, earlier parts of the run included
   double timeout_s = 0;  // for one execution; 0: ten times the expected time, at least 30 s
-  std::int64_t memory_bytes = 0;  // limit per worker; 0: none
+  std::int64_t memory_bytes = 0;  // limit per worker's process group; 0: none
   /// Cold caches: CPU implementations rotate among copies of more than so many bytes; 0: hot.
   std::int64_t cold_bytes = 0;
   bool profile = false;                           // execute each case once, time nothing
@@ -38,16 +43,18 @@ struct RunOptions {
 class Progress {
  public:
   virtual ~Progress() = default;
-  /// `done` of `total` points x rounds are finished; `label` is what comes next.
-  virtual void step(std::size_t done, std::size_t total, const std::string& label) = 0;
+  /// `done` of `total` points x rounds are finished, those that are planned so far; `label` is what
+  /// comes next, `left_s` the most that is still to come.
+  virtual void step(std::size_t done, std::size_t total, const std::string& label,
+                    double left_s) = 0;
   /// A line worth keeping: a wrong answer, a crash, something dropped.
   virtual void note(const std::string& line) = 0;
 };
 
 struct RunSummary {
   std::map<record::Status, std::size_t> cases;  // each case by the gravest status of its rounds
-  std::vector<std::string> dropped;             // what the budget did not reach
   std::size_t controls_accepted = 0;            // an oracle that accepts a broken implementation
+  std::size_t measured = 0;                     // points x rounds of this invocation
   bool interrupted = false;
 };
 
@@ -55,41 +62,67 @@ class PointRun;
 
 class Supervisor {
  public:
-  Supervisor(const Plan& plan, RunOptions options, record::Writer& writer, Progress& progress);
+  /// `history` is of the same run, when this is a resumed one.
+  Supervisor(const Plan& plan, RunOptions options, Journal& journal, Progress& progress,
+             History history = {});
   ~Supervisor();
 
   /// Measures the machine in a fresh worker. Throws std::runtime_error when that fails.
   Json calibrate();
   RunSummary run();
+  /// Where the time went since run() began: `elapsed_s`, `timed_s` (inside samples), and `seconds`
+  /// by request to workers, with `start` and `stop` of processes and `record` (writing).
+  Json time_spent() const;
 
  private:
   friend class PointRun;
 
-  void run_round(int round);
-  void run_point(std::size_t index, int round);
-  void begin_experiment(const model::Experiment& experiment);
-  bool fits(std::size_t index, int round) const;
+  struct PointState {
+    PointTimes times;
+    int rounds = 0;             // finished
+    double seconds = 0;         // that its first round took
+    bool visited = false;       // its first round ran, or was dropped
+    std::optional<Stop> ended;  // by the budget
+  };
+
+  // schedule.cpp
+  void take_history();
+  void run_pass(const std::vector<std::size_t>& order, int round);
+  std::vector<std::size_t> whole_plan(int round) const;
+  std::vector<std::size_t> open_points(int round) const;
+  std::optional<Width> width_of(std::size_t index, int rounds) const;
+  double share_of_time(std::size_t left_in_pass, int round) const;
+  double most_time_left_s(const std::vector<std::size_t>& order, std::size_t place,
+                          int round) const;
+  void record_stops();
   void drop(std::size_t index, int round, const std::string& why);
   void drop_unreached();
+
+  // supervisor.cpp
+  void run_point(std::size_t index, int round, double allowance_s);
+  void begin_experiment(const model::Experiment& experiment);
+  bool fits(std::size_t index, int round) const;
   void note_status(const std::string& case_id, record::Status status);
-  double time_left_s() const;
+  double time_left_s() const { return options_.budget_s - elapsed_s(); }
+  /// Charged to the budget, in earlier parts of the run too.
   double elapsed_s() const;
   bool stopping() const { return options_.interrupted != nullptr && *options_.interrupted != 0; }
 
   std::unique_ptr<WorkerProcess> start(const std::vector<std::string>& command);
-  void event(const std::string& name, Json details);
+  Reply exchange(WorkerProcess& worker, const Json& request, const Limits& limits);
+  void end(std::unique_ptr<WorkerProcess>& worker);
 
   const Plan& plan_;
   RunOptions options_;
-  record::Writer& writer_;
+  Journal& journal_;
   Progress& progress_;
+  History history_;
   RunSummary summary_;
+  std::vector<PointState> points_;                        // as in the plan
   std::map<std::string, record::Status> gravest_status_;  // by case id
-  std::vector<double> point_seconds_;                     // what a point took in its first round
-  std::vector<bool> visited_;                             // points that round 0 ran or dropped
-  /// Where an implementation ran into its deadline; it is left out from then on, by experiment and
-  /// name.
-  std::map<std::pair<const model::Experiment*, std::string>, std::string> timed_out_at_;
+  /// Where an implementation ran into its deadline; it is left out from then on, by experiment
+  /// ("suite/experiment") and name.
+  std::map<std::pair<std::string, std::string>, std::string> timed_out_at_;
   /// Mode gpu: kept for one experiment and round, so that the context is made once for all its
   /// points, and a round is a process.
   std::unique_ptr<WorkerProcess> device_worker_;
@@ -98,12 +131,11 @@ class Supervisor {
   std::int64_t start_ns_ = 0;
   std::size_t steps_done_ = 0;
   std::size_t steps_total_ = 0;
+  std::map<std::string, double> seconds_;  // by request
+  double timed_s_ = 0;
 };
 
 /// What every worker's environment has beside this process's own; recorded with the run.
 std::map<std::string, std::string> worker_environment(int threads);
-
-/// ISO 8601 in UTC, to the second.
-std::string utc_now();
 
 }  // namespace ashlar::run

@@ -43,6 +43,8 @@ Ended run_program(const std::string& program, const std::vector<std::string>& wo
     const int to_err = open(err.c_str(), O_CREAT | O_WRONLY, 0600);
     dup2(to_out, STDOUT_FILENO);
     dup2(to_err, STDERR_FILENO);
+    // Tests run beside each other; those that are about the lock name it themselves.
+    setenv("ASHLAR_TIMING_LOCK", (capture / "timing.lock").c_str(), 0);
     for (const std::string& entry : environment) putenv(const_cast<char*>(entry.c_str()));
     if (chdir(folder.c_str()) != 0) _exit(126);
     std::vector<char*> arguments = {const_cast<char*>(program.c_str())};

@@ -63,6 +63,20 @@ TEST_CASE("unknown words end in 3 with one line and the nearest known word") {
       {{"run", "toy", "--threads", "0"}, "greater than zero"},
       {{"run", "toy", "--budget", "-3"}, "greater than zero"},
       {{"run", "toy", "-x"}, "unknown option"},
+      {{"run", "toy", "--rounds", "0"}, "greater than zero"},
+      {{"run", "toy", "--tight", "0"}, "--tight 0: must be greater than zero"},
+      {{"run", "toy", "--tight", "much"}, "--tight"},
+      {{"run", "toy", "--shard", "3"}, "--shard '3': write i/n"},
+      {{"run", "toy", "--shard", "0/4"}, "--shard '0/4': write i/n"},
+      {{"run", "toy", "--shard", "5/4"}, "--shard '5/4': write i/n"},
+      {{"run", "toy", "--shard", "1/4x"}, "--shard '1/4x': write i/n"},
+      {{"run", "toy", "--shard", "1/-4"}, "--shard '1/-4': write i/n"},
+      {{"run", "toy", "--no-lock", "--no-wait"}, "exclude each other"},
+      {{"run", "toy", "--resume"}, "no record file"},
+      {{"run", "toy", "--resum"}, "did you mean '--resume'"},
+      {{"merge"}, "name the record files"},
+      {{"merge", "absent.jsonl", "--out", "x.jsonl"}, "no record file 'absent.jsonl'"},
+      {{"merge", "a.jsonl"}, "--out"},
       {{"list", "experimants"}, "did you mean 'experiments'"},
       {{"table", "--format", "markdwon"}, "did you mean 'markdown'"},
       {{"table", "--layout", "lnog"}, "did you mean 'long'"},
@@ -88,7 +102,8 @@ TEST_CASE("help, version and lists") {
   CHECK(toy(folder, {}).status == 3);
   CHECK_THAT(toy(folder, {"--help"}).output, Contains("Usage: ashlar VERB"));
   CHECK(toy(folder, {"--version"}).status == 0);
-  for (const char* verb : {"list", "run", "check", "table", "plot", "show", "machine", "gbench"}) {
+  for (const char* verb :
+       {"list", "run", "merge", "check", "table", "plot", "show", "machine", "gbench"}) {
     const Ended help = toy(folder, {verb, "--help"});
     CHECK(help.status == 0);
     CHECK_THAT(help.output, Contains("Usage: ashlar " + std::string(verb)));
