@@ -45,7 +45,7 @@ Table whole_library() {
 }
 
 GpuState ask(const Table& table, const std::string& bus = "0000:01:00.0") {
-  const GpuState state = gpu_state(bus, [&](const char* name) {
+  GpuState state = gpu_state(bus, [&](const char* name) {
     const auto found = table.find(name);
     return found == table.end() ? nullptr : found->second;
   });

@@ -195,9 +195,9 @@ TEST_CASE("an interrupted run keeps its timeline") {
   const Folder folder;
   const Ended ended =
       run_program(ASHLAR_TOY,
-                  {"run", "toy", "--only", "misbehave.*(fine|hangs)", "--timeout", "2",
+                  {"run", "toy", "--only", "misbehave.*(fine|hangs)", "--timeout", "4",
                    "--no-calibration", "--out", "r.jsonl", "--trace", "t.json"},
-                  folder.path(), 700);
+                  folder.path(), 2500);
   CHECK(ended.status == 130);
   CHECK(timeline(folder).processes.size() >= 2);
 }

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <deque>
+#include <memory>
 #include <system_error>
+#include <utility>
 
 #include "harness/trace/range.hpp"
 
@@ -27,25 +29,23 @@ Spill* the_spill = nullptr;
 class OwnLane {
  public:
   ~OwnLane() {
-    delete lane_;
-    lane_ = nullptr;
     over_ = true;
+    lane_.reset();
   }
   SpillLane* get() {
     static std::atomic<std::uint64_t> serial{0};
-    if (lane_ == nullptr && !over_) lane_ = new SpillLane(*the_spill, serial++);
-    return lane_;
+    if (!lane_ && !over_) lane_ = std::make_unique<SpillLane>(*the_spill, serial++);
+    return lane_.get();
   }
 
  private:
-  SpillLane* lane_ = nullptr;
+  std::unique_ptr<SpillLane> lane_;
   bool over_ = false;
 };
 
-SpillLane* lane() {
-  thread_local OwnLane own;
-  return own.get();
-}
+thread_local OwnLane own_lane;
+
+SpillLane* lane() { return own_lane.get(); }
 
 /// Numbers of domains by name: two libraries that create "ashlar" share it. Number 0 is the default
 /// domain, and a handle is its number as a pointer.
@@ -82,7 +82,7 @@ std::uint16_t number_of(nvtxDomainHandle_t domain) {
 std::string narrow(const wchar_t* text) {
   std::string utf8;
   for (; text != nullptr && *text != 0; ++text) {
-    const auto c = static_cast<std::uint32_t>(*text);
+    const auto c = static_cast<char32_t>(*text);
     const auto tail = [&](int shift) { utf8 += static_cast<char>(0x80U | (c >> shift & 0x3fU)); };
     if (c < 0x80) {
       utf8 += static_cast<char>(c);
@@ -103,9 +103,12 @@ std::string narrow(const wchar_t* text) {
   return utf8;
 }
 
-/// A registered string is remembered by its address, for good.
-nvtxStringHandle_t remember(const char* text) {
-  return reinterpret_cast<nvtxStringHandle_t>(new std::string(text != nullptr ? text : ""));
+/// A registered string is remembered for good; its handle is its address.
+nvtxStringHandle_t remember(std::string text) {
+  static std::mutex mutex;
+  static auto* const all = new std::deque<std::string>;
+  const std::lock_guard lock(mutex);
+  return reinterpret_cast<nvtxStringHandle_t>(&all->emplace_back(std::move(text)));
 }
 
 /// Calls visit(name, payload) with what an event says.
@@ -243,10 +246,10 @@ void attach_domains(NvtxFunctionTable table, unsigned size) {
   set(NVTX_CBID_CORE2_DomainRangePop, &pop_in);
   set(
       NVTX_CBID_CORE2_DomainRegisterStringA,
-      +[](nvtxDomainHandle_t, const char* text) { return remember(text); });
+      +[](nvtxDomainHandle_t, const char* text) { return remember(text != nullptr ? text : ""); });
   set(
       NVTX_CBID_CORE2_DomainRegisterStringW,
-      +[](nvtxDomainHandle_t, const wchar_t* text) { return remember(narrow(text).c_str()); });
+      +[](nvtxDomainHandle_t, const wchar_t* text) { return remember(narrow(text)); });
   set(
       NVTX_CBID_CORE2_DomainCreateA,
       +[](const char* name) { return create_domain(std::string(text_of(name))); });

@@ -121,6 +121,7 @@ TEST_CASE("threads write side by side, and those that ended leave their chunk to
   {
     Spill spill(place.file(), Role::worker);
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&spill, t] {
         SpillLane lane(spill, static_cast<std::uint64_t>(t));
