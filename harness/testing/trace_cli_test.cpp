@@ -195,11 +195,12 @@ TEST_CASE("an interrupted run keeps its timeline") {
   const Folder folder;
   const Ended ended =
       run_program(ASHLAR_TOY,
-                  {"run", "toy", "--only", "misbehave.*(fine|hangs)", "--timeout", "4",
+                  {"run", "toy", "--only", "misbehave.*(fine|hangs)", "--timeout", "2",
                    "--no-calibration", "--out", "r.jsonl", "--trace", "t.json"},
-                  folder.path(), 2500);
+                  folder.path(), 700);
   CHECK(ended.status == 130);
-  CHECK(timeline(folder).processes.size() >= 2);
+  // An instrumented program may not have come to its first worker yet.
+  CHECK(paths_of(timeline(folder), trace::Role::supervisor).contains("plan"));
 }
 
 TEST_CASE("profile and trace together: the case's key and id are ranges, and nothing is timed") {
