@@ -2,6 +2,7 @@
 
 #include "harness/cli/options.hpp"
 #include "harness/cli/services.hpp"
+#include "harness/cli/timing.hpp"
 #include "harness/machine/build.hpp"
 #include "harness/machine/environment.hpp"
 #include "harness/machine/text.hpp"
@@ -17,6 +18,7 @@ int machine_command(const Context& context, const Arguments& arguments) {
   options.add()                                                                    //
       ("format", po::value<std::string>()->default_value("text"), "text or json")  //
       ("no-calibration", po::bool_switch(), "do not measure the peaks");
+  add_lock_options(options);
   if (!options.parse(context, arguments)) return kFine;
   options.at_most(0);
   const std::string format = options.get<std::string>("format");
@@ -27,7 +29,11 @@ int machine_command(const Context& context, const Arguments& arguments) {
   const model::Json environment = machine::capture_environment(device_description());
   const model::Json build = machine::describe_build();
   std::optional<machine::Calibration> calibration;
-  if (!options.get<bool>("no-calibration")) calibration = machine::calibrate();
+  if (!options.get<bool>("no-calibration")) {
+    const auto lock = hold_timing_lock(
+        options, context, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+    calibration = machine::calibrate();
+  }
   if (format == "text") {
     fmt::print("{}", machine::describe(environment, build, calibration ? &*calibration : nullptr));
     return kFine;

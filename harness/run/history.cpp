@@ -131,7 +131,9 @@ History read_history(const std::filesystem::path& path) {
   const record::ReadSummary read = record::read_file(path, [&](record::Record&& record) {
     try {
       std::visit([&](auto&& one) { reader(std::move(one)); }, std::move(record));
-    } catch (const Json::exception& error) {
+    } catch (const record::FileError&) {
+      throw;
+    } catch (const std::exception& error) {
       throw record::FileError(fmt::format("{}: an event without the fields that resuming needs: {}",
                                           path.string(), error.what()));
     }

@@ -1,5 +1,7 @@
 #include "harness/run/plan.hpp"
 
+#include <set>
+
 #include <catch2/catch.hpp>
 
 #include "harness/testing/toy.hpp"
@@ -81,4 +83,30 @@ TEST_CASE("a point's seed depends on the point and the run's seed, not on the im
   const auto points = scale.points(Mode::quick);
   CHECK(point_seed(1, scale, points[0]) != point_seed(1, scale, points[1]));
   CHECK(point_seed(1, scale, points[0]) != point_seed(2, scale, points[0]));
+}
+
+TEST_CASE("shards part the points of a plan among them, whole, and keep its hash") {
+  const Plan whole = plan({});
+  for (const int count : {1, 2, 3, 50}) {
+    std::size_t points = 0;
+    std::set<std::string> seen;
+    int with_controls = 0;
+    for (int index = 1; index <= count; ++index) {
+      const Plan part = part_of(whole, {index, count});
+      CHECK(part.hash == whole.hash);
+      for (const PlannedPoint& planned : part.points) {
+        ++points;
+        seen.insert(case_key(*planned.experiment, planned.point, ""));
+        with_controls += planned.with_controls ? 1 : 0;
+      }
+    }
+    CHECK(points == whole.points.size());
+    CHECK(seen.size() == whole.points.size());
+    CHECK(with_controls == 3);
+  }
+  CHECK(parse_shard("2/4").index == 2);
+  CHECK(parse_shard("4/4").count == 4);
+  for (const char* wrong :
+       {"", "/", "1", "1/", "/2", "0/2", "3/2", "1/2/3", "a/b", "1/2 ", "-1/2", "1/99999999999"})
+    CHECK_THROWS_AS(parse_shard(wrong), UsageError);
 }

@@ -127,24 +127,27 @@ bool PointRun::open_external(Entry& entry) {
     if (command[i].find('/') != std::string::npos)
       command[i] = supervisor_.options_.resource(command[i]);
   }
-  entry.own_worker = supervisor_.start(command);
-  for (const Json& request : {Json{{"do", "hello"}, {"protocol", kProtocol}}, open_request()}) {
-    const Reply reply = supervisor_.exchange(*entry.own_worker, request, setup_limits());
-    if (reply.kind == Reply::Kind::message) {
-      if (const auto why = refusal(reply)) {
-        fail(entry, Status::unsupported, *why);
-        return false;
-      }
-    } else {
-      // A worker that ends before it can even greet is missing here, not broken: no interpreter, no
-      // module.
-      const bool missing = request.at("do") == "hello" && reply.kind == Reply::Kind::exited;
-      if (!missing) entry.record.exit = reply.exit;
-      fail(entry, missing ? Status::unsupported : status_of(reply.kind), reply.reason);
-      return false;
+  constexpr int kAttempts = 2;
+  for (int attempt = 1; true; ++attempt) {
+    entry.own_worker = supervisor_.start(command);
+    Reply reply;
+    std::string verb;
+    for (const Json& request : {Json{{"do", "hello"}, {"protocol", kProtocol}}, open_request()}) {
+      verb = request.at("do");
+      reply = supervisor_.exchange(*entry.own_worker, request, setup_limits());
+      if (refusal(reply)) break;
     }
+    const std::optional<std::string> why = refusal(reply);
+    if (!why) return true;
+    if (killed(reply) && attempt < kAttempts) continue;
+    // A worker that ends before it can even greet is missing here, not broken: no interpreter, no
+    // module. One that answers says itself that it cannot.
+    const bool ended_first = reply.kind == Reply::Kind::exited && !killed(reply) && verb == "hello";
+    const bool missing = reply.kind == Reply::Kind::message || ended_first;
+    if (!missing) entry.record.exit = reply.exit;
+    fail(entry, missing ? Status::unsupported : status_of(reply.kind), *why);
+    return false;
   }
-  return true;
 }
 
 /// Verified in the worker that lives now; verifies again after a restart.

@@ -37,6 +37,12 @@ const std::string& choose_baseline(const PointTimes& times,
       ->first;
 }
 
+/// Times are whole nanoseconds: two rounds that agree to the nanosecond still say no more.
+double resolution(const Times& of, const Times& baseline) {
+  constexpr double kHalf_ns = 0.5;
+  return kHalf_ns / median_of(of) + kHalf_ns / median_of(baseline);
+}
+
 /// Nothing where a round of the baseline is missing on the other side.
 std::optional<double> half_width(const Times& of, const Times& baseline) {
   std::vector<std::vector<double>> ratios;
@@ -49,7 +55,8 @@ std::optional<double> half_width(const Times& of, const Times& baseline) {
   }
   const std::vector<std::span<const double>> spans(ratios.begin(), ratios.end());
   const statistics::Interval interval = statistics::round_median_interval(spans);
-  const double half = std::expm1((interval.high - interval.low) / 2);
+  const double half =
+      std::max(std::expm1((interval.high - interval.low) / 2), resolution(of, baseline));
   // One round, or samples that the clock shows as zero.
   if (interval.coverage <= 0 || !std::isfinite(half))
     return std::numeric_limits<double>::infinity();

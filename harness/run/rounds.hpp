@@ -10,8 +10,8 @@
 
 namespace ashlar::run {
 
-/// What one implementation's samples lasted, by round. Sample i of every implementation of a point
-/// and round was taken in sweep i.
+/// What one implementation's samples lasted, in nanoseconds, by round. Sample i of every
+/// implementation of a point and round was taken in sweep i.
 using Times = std::map<int, std::vector<double>>;
 /// By implementation.
 using PointTimes = std::map<std::string, Times>;
@@ -20,8 +20,8 @@ using PointTimes = std::map<std::string, Times>;
 struct Width {
   std::string implementation;
   std::string baseline;
-  /// Half of the 95 % interval, relative: 0.02 is 2 %. Infinite where one round says nothing of the
-  /// spread between processes.
+  /// Half of the 95 % interval, relative: 0.02 is 2 %; at least what whole nanoseconds resolve.
+  /// Infinite where one round says nothing of the spread between processes.
   double half = 0;
 };
 

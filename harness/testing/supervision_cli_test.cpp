@@ -1,4 +1,5 @@
 // Rounds, --resume, --shard, merge and the timing lock, through the real executable.
+#include <pty.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -415,4 +416,46 @@ TEST_CASE("progress is plain lines in a pipe") {
   const Ended ended = toy(folder, with({"--out", "r.jsonl"}));
   CHECK_THAT(ended.errors, Contains("[1/4] toy/scale/length=64,variant=plain (0 s, up to "));
   CHECK_THAT(ended.errors + ended.output, !Contains("\033") && !Contains("\r"));
+}
+
+namespace {
+
+/// What a run writes to a terminal of 80 columns.
+std::string on_a_terminal(const Folder& folder, const Words& words, bool no_colour) {
+  winsize size{24, 80, 0, 0};
+  int terminal = -1;
+  const pid_t child = forkpty(&terminal, nullptr, nullptr, &size);
+  if (child == 0) {
+    if (no_colour) setenv("NO_COLOR", "1", 1);
+    setenv("ASHLAR_TIMING_LOCK", (folder / "timing.lock").c_str(), 1);
+    if (chdir(folder.path().c_str()) != 0) _exit(126);
+    std::vector<char*> arguments = {const_cast<char*>(ASHLAR_TOY)};
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    execv(ASHLAR_TOY, arguments.data());
+    _exit(127);
+  }
+  std::string text;
+  char buffer[4096];
+  for (ssize_t n = 0; (n = read(terminal, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(n));
+  close(terminal);
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("progress on a terminal is one line that is written over, and fits") {
+  const Folder folder;
+  const std::string text = on_a_terminal(folder, with({"--out", "r.jsonl"}), false);
+  INFO(text);
+  CHECK_THAT(text, Contains("\r[1/4] toy/scale/length=64,variant=plain (0 s, up to ") &&
+                       Contains("\r[4/4] ") && Contains("\033[K"));
+  // Nothing of it is left above the summary.
+  CHECK_THAT(text, !Contains("left)\033[K\r\n"));
+  const std::string plain = on_a_terminal(folder, with({"--out", "n.jsonl"}), true);
+  CHECK_THAT(plain, !Contains("\033[3"));  // no colour
 }
