@@ -80,8 +80,7 @@ Measured of_samples(const Series& series, const Confidence& confidence) {
   const Spans rounds = spans_of(series);
   if (rounds.size() == 1) return pooled_samples;
   return hull_of(pooled_samples,
-                 from_statistics(statistics::clustered_bootstrap(rounds, statistics::median,
-                                                                 options_of(confidence)),
+                 from_statistics(statistics::clustered_median(rounds, options_of(confidence)),
                                  confidence.level));
 }
 

@@ -63,8 +63,7 @@ Measured median_time(const std::vector<const CaseRecord*>& records) {
     for (const auto& [round, samples] : rounds) list.emplace_back(samples);
     return list;
   }();
-  return shown(
-      statistics::clustered_bootstrap(spans, statistics::median, options_for(*records.front())));
+  return shown(statistics::clustered_median(spans, options_for(*records.front())));
 }
 
 Measured paired_speedup(const std::vector<const CaseRecord*>& over,

@@ -207,7 +207,7 @@ Interval clustered_paired_ratio(Rounds numerator, Rounds denominator,
   const std::vector<std::span<const double>> views(logs.begin(), logs.end());
   const auto kept = without_empty(views);
   if (kept.size() == 1) return exponential(median_interval(kept[0], options.level));
-  return exponential(clustered_bootstrap(kept, median, options));
+  return exponential(clustered_median(kept, options));
 }
 
 Interval round_median_interval(Rounds rounds, double level) {

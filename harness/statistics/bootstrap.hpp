@@ -7,6 +7,7 @@
 // samples as independent and are too narrow for samples pooled from few processes. With fewer than
 // about five rounds the clustered interval is still narrower than it says (see
 // round_median_interval for the cautious alternative).
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -55,6 +56,15 @@ Interval bootstrap(std::span<const double> values, const Statistic& statistic,
                    const BootstrapOptions& options = {});
 Interval clustered_bootstrap(Rounds rounds, const Statistic& statistic,
                              const BootstrapOptions& options = {});
+
+/// From so many rounds on the interval of clustered_median is computed and not drawn.
+inline constexpr std::size_t kManyRounds = 20;
+/// The median of all samples with the interval of clustered_bootstrap(rounds, median). The median
+/// of a resample is at most x when at least half of what it drew is: a count that is a sum over
+/// independent rounds. With kManyRounds or more the normal distribution of that count gives the
+/// percentiles that infinitely many resamples would, thousands of times faster; fewer rounds are
+/// resampled.
+Interval clustered_median(Rounds rounds, const BootstrapOptions& options = {});
 
 /// median(numerator) / median(denominator) of two independent sets of positive values. NaN where a
 /// value is zero or negative.
