@@ -12,6 +12,7 @@ if(ASHLAR_HARNESS)
   set(Boost_USE_STATIC_LIBS ${ASHLAR_PORTABLE})
   find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
   find_package(benchmark QUIET)  # ashlar gbench
+  find_package(simdjson 3 QUIET)  # reads a million records; without it nlohmann-json reads them, slower
   if(NOT ASHLAR_PORTABLE)
     find_package(dnnl QUIET)  # the unfused baselines and the bracket of the FMA peak
   endif()

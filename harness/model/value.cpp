@@ -115,10 +115,16 @@ bool Value::operator<(const Value& other) const {
   return data_ < other.data_;
 }
 
+const Point::Axes& Point::axes() const {
+  static const Axes kNone;
+  return axes_ ? *axes_ : kNone;
+}
+
 const Value* Point::find(std::string_view axis) const {
+  const Axes& all = axes();
   const auto it =
-      std::find_if(axes_.begin(), axes_.end(), [&](const auto& a) { return a.first == axis; });
-  return it == axes_.end() ? nullptr : &it->second;
+      std::find_if(all.begin(), all.end(), [&](const auto& a) { return a.first == axis; });
+  return it == all.end() ? nullptr : &it->second;
 }
 
 const Value& Point::at(std::string_view axis) const {
@@ -127,18 +133,20 @@ const Value& Point::at(std::string_view axis) const {
 }
 
 void Point::set(std::string_view axis, Value value) {
-  for (auto& [name, old] : axes_) {
-    if (name == axis) {
-      old = std::move(value);
-      return;
-    }
+  Axes changed = axes();
+  const auto it =
+      std::find_if(changed.begin(), changed.end(), [&](const auto& a) { return a.first == axis; });
+  if (it == changed.end()) {
+    changed.emplace_back(std::string(axis), std::move(value));
+  } else {
+    it->second = std::move(value);
   }
-  axes_.emplace_back(std::string(axis), std::move(value));
+  axes_ = std::make_shared<const Axes>(std::move(changed));
 }
 
 std::string Point::text() const {
   std::string text;
-  for (const auto& [name, value] : axes_) {
+  for (const auto& [name, value] : axes()) {
     if (!text.empty()) text += ',';
     text += name + '=' + value.text();
   }
@@ -147,15 +155,17 @@ std::string Point::text() const {
 
 Json Point::to_json() const {
   Json json = Json::object();
-  for (const auto& [name, value] : axes_) json[name] = value.to_json();
+  for (const auto& [name, value] : axes()) json[name] = value.to_json();
   return json;
 }
 
 Point Point::from_json(const Json& json) {
   if (!json.is_object()) throw std::invalid_argument("a point must be an object of axis values");
-  Point point;
-  for (const auto& [name, value] : json.items()) point.set(name, Value::from_json(value));
-  return point;
+  Axes axes;
+  axes.reserve(json.size());
+  // The library keeps one member per name, so no name comes twice.
+  for (const auto& [name, value] : json.items()) axes.emplace_back(name, Value::from_json(value));
+  return Point(std::move(axes));
 }
 
 std::uint64_t stable_hash(std::string_view text, std::uint64_t seed) {

@@ -1,6 +1,7 @@
 #pragma once
 // Axis values and points: which case of an experiment is meant.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,13 +56,18 @@ class Value {
   std::variant<bool, std::int64_t, double, std::string> data_;
 };
 
-/// One value per axis, in the order in which the experiment declares its axes.
+/// One value per axis, in the order in which the experiment declares its axes. Copies share their
+/// values until one of them changes: many records are of one point.
 class Point {
  public:
-  Point() = default;
-  explicit Point(std::vector<std::pair<std::string, Value>> axes) : axes_(std::move(axes)) {}
+  using Axes = std::vector<std::pair<std::string, Value>>;
 
-  const std::vector<std::pair<std::string, Value>>& axes() const { return axes_; }
+  Point() = default;
+  explicit Point(Axes axes) : axes_(std::make_shared<const Axes>(std::move(axes))) {}
+
+  const Axes& axes() const;
+  /// Equal for copies of one point: a quick way to see that two are equal, not that they differ.
+  const void* identity() const { return axes_.get(); }
   /// nullptr where there is no such axis.
   const Value* find(std::string_view axis) const;
   /// Throws std::out_of_range, naming the axis.
@@ -76,11 +82,13 @@ class Point {
   std::string text() const;
   Json to_json() const;
   static Point from_json(const Json& json);
-  bool operator==(const Point& other) const { return axes_ == other.axes_; }
-  bool operator<(const Point& other) const { return axes_ < other.axes_; }
+  bool operator==(const Point& other) const {
+    return axes_ == other.axes_ || axes() == other.axes();
+  }
+  bool operator<(const Point& other) const { return axes_ != other.axes_ && axes() < other.axes(); }
 
  private:
-  std::vector<std::pair<std::string, Value>> axes_;
+  std::shared_ptr<const Axes> axes_;  // null for no axes
 };
 
 /// 64-bit FNV-1a: stable across machines and versions; names cases and seeds.

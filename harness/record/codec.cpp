@@ -83,6 +83,11 @@ void decode(const Json& json, std::string& value) {
   value = json.get<std::string>();
 }
 
+void decode(const Json& json, Text& value) {
+  if (!json.is_string()) wrong_type("a text", json);
+  value = json.get_ref<const std::string&>();
+}
+
 void decode(const Json& json, Status& value) {
   std::string name;
   decode(json, name);

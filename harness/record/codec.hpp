@@ -43,6 +43,7 @@ inline Json encode(std::int64_t value) { return value; }
 inline Json encode(std::uint64_t value) { return value; }
 inline Json encode(double value) { return number_to_json(value); }
 inline Json encode(const std::string& value) { return value; }
+inline Json encode(const Text& value) { return value.str(); }
 inline Json encode(const Json& value) { return finite(value); }
 inline Json encode(const Point& value) { return value.to_json(); }
 inline Json encode(Status value) { return std::string(name_of(value)); }
@@ -74,6 +75,7 @@ void decode(const Json& json, int& value);
 void decode(const Json& json, std::int64_t& value);
 void decode(const Json& json, std::uint64_t& value);
 void decode(const Json& json, std::string& value);
+void decode(const Json& json, Text& value);
 void decode(const Json& json, Status& value);
 void decode(const Json& json, Work& value);
 void decode(const Json& json, Exit& value);

@@ -3,9 +3,9 @@
 #include <cerrno>
 #include <fstream>
 #include <map>
-#include <set>
+#include <optional>
 #include <system_error>
-#include <tuple>
+#include <unordered_set>
 #include <utility>
 
 #include <fcntl.h>
@@ -14,6 +14,10 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "harness/record/fast_case.hpp"
+#include "harness/record/interner.hpp"
+#include "harness/record/lines.hpp"
 
 namespace ashlar::record {
 
@@ -57,24 +61,99 @@ std::int64_t whole_lines(const fs::path& path) {
   return 0;
 }
 
-/// Keeps the last record of each key, at the place of the first.
-template <class R, class Key>
+std::size_t combine(std::size_t hash, std::size_t more) {
+  return (hash ^ more) * 0x9e3779b97f4a7c15ull;
+}
+
+std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>()(text); }
+
+/// What makes a later record take the place of an earlier one.
+struct RunKey {
+  static std::size_t hash(const RunRecord& record) { return hash_of(record.run_id); }
+  static bool same(const RunRecord& a, const RunRecord& b) { return a.run_id == b.run_id; }
+};
+struct CaseKey {
+  static std::size_t hash(const CaseRecord& record) {
+    return combine(hash_of(record.case_id.str()), static_cast<std::size_t>(record.round));
+  }
+  static bool same(const CaseRecord& a, const CaseRecord& b) {
+    return a.round == b.round && a.case_id == b.case_id && a.run_id == b.run_id;
+  }
+};
+struct StudyKey {
+  static std::size_t hash(const StudyRecord& record) {
+    return combine(hash_of(record.case_id.str()), record.seed);
+  }
+  static bool same(const StudyRecord& a, const StudyRecord& b) {
+    return a.seed == b.seed && a.case_id == b.case_id && a.run_id == b.run_id;
+  }
+};
+
+/// Keeps the last record of each key, at the place of the first. The keys stay in the records; the
+/// table holds their places only.
+template <class Records, class Key>
 class Latest {
  public:
-  explicit Latest(std::vector<R>& into) : into_(into) {}
-  void add(Key key, R&& record) {
-    const auto [it, fresh] = places_.emplace(std::move(key), into_.size());
-    if (fresh) {
+  explicit Latest(Records& into) : into_(into), slots_(64, kFree) {}
+
+  void add(typename Records::value_type&& record) {
+    if (2 * into_.size() >= slots_.size()) grow();
+    std::size_t& slot = slots_[place_of(record)];
+    if (slot == kFree) {
+      slot = into_.size();
       into_.push_back(std::move(record));
     } else {
-      into_[it->second] = std::move(record);
+      into_[slot] = std::move(record);
     }
   }
 
  private:
-  std::vector<R>& into_;
-  std::map<Key, std::size_t> places_;
+  static constexpr std::size_t kFree = SIZE_MAX;
+
+  std::size_t place_of(const typename Records::value_type& record) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t place = combine(Key::hash(record), 1) >> 16 & mask;
+    while (slots_[place] != kFree && !Key::same(into_[slots_[place]], record))
+      place = (place + 1) & mask;
+    return place;
+  }
+  void grow() {
+    slots_.assign(2 * slots_.size(), kFree);
+    for (std::size_t i = 0; i < into_.size(); ++i) slots_[place_of(into_[i])] = i;
+  }
+
+  Records& into_;
+  std::vector<std::size_t> slots_;
 };
+
+/// Of equal lines one is kept.
+template <class R>
+class Different {
+ public:
+  explicit Different(std::vector<R>& into) : into_(into) {}
+  void add(R&& record) {
+    if (lines_.insert(dump(to_json(Record(record)))).second) into_.push_back(std::move(record));
+  }
+
+ private:
+  std::vector<R>& into_;
+  std::unordered_set<std::string> lines_;
+};
+
+/// By the definition of a record. Nothing for a torn last line.
+std::optional<Record> read_line(std::string_view line, bool unfinished, const fs::path& path,
+                                std::size_t number) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) {
+    if (unfinished) return std::nullopt;
+    throw FileError(fmt::format("{}:{}: not a line of JSON", path.string(), number));
+  }
+  try {
+    return from_json(json);
+  } catch (const std::invalid_argument& error) {
+    throw FileError(fmt::format("{}:{}: {}", path.string(), number, error.what()));
+  }
+}
 
 }  // namespace
 
@@ -133,62 +212,46 @@ void Writer::append(const Record& record, Sync sync) {
 }
 
 ReadSummary read_file(const fs::path& path, const std::function<void(Record&&)>& sink) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || fs::is_directory(path))
-    throw FileError(fmt::format("{}: cannot be read", path.string()));
   ReadSummary summary;
-  std::string line;
-  for (std::size_t number = 1; std::getline(file, line); ++number) {
-    const bool unfinished = file.eof();
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_discarded()) {
-      if (unfinished) {
-        summary.torn_last_line = true;
-        break;
-      }
-      throw FileError(fmt::format("{}:{}: not a line of JSON", path.string(), number));
+  detail::FastCaseReader fast;
+  detail::Sharer sharer;
+  detail::LineSource lines(path, detail::FastCaseReader::kPadding);
+  for (std::size_t number = 1; const auto line = lines.next(); ++number) {
+    if (auto record = fast.read(*line)) {
+      ++summary.records;
+      sink(std::move(*record));
+      continue;
     }
-    Record record;
-    try {
-      record = from_json(json);
-    } catch (const std::invalid_argument& error) {
-      throw FileError(fmt::format("{}:{}: {}", path.string(), number, error.what()));
+    auto record = read_line(*line, lines.unfinished(), path, number);
+    if (!record) {
+      summary.torn_last_line = true;
+      break;
     }
+    std::visit([&](auto& one) { sharer.share(one); }, *record);
     ++summary.records;
-    sink(std::move(record));
+    sink(std::move(*record));
   }
-  if (file.bad()) throw FileError(fmt::format("{}: reading failed", path.string()));
   return summary;
 }
 
 RecordSet load(const std::vector<fs::path>& paths) {
   RecordSet set;
-  Latest<RunRecord, std::string> runs(set.runs);
-  Latest<CaseRecord, std::tuple<std::string, std::string, int>> cases(set.cases);
-  Latest<StudyRecord, std::tuple<std::string, std::string, std::uint64_t>> studies(set.studies);
-  Latest<CheckRecord, std::string> checks(set.checks);
-  Latest<EventRecord, std::string> events(set.events);
+  Latest<std::vector<RunRecord>, RunKey> runs(set.runs);
+  Latest<std::deque<CaseRecord>, CaseKey> cases(set.cases);
+  Latest<std::vector<StudyRecord>, StudyKey> studies(set.studies);
+  Different<CheckRecord> checks(set.checks);
+  Different<EventRecord> events(set.events);
   std::map<std::string, std::string> used;  // run id -> a file that speaks of it
   for (const fs::path& path : paths) {
-    const auto sort = [&](auto record) {
-      using R = decltype(record);
-      used.emplace(record.run_id, path.string());
-      if constexpr (std::is_same_v<R, RunRecord>) {
-        std::string key = record.run_id;
-        runs.add(std::move(key), std::move(record));
-      } else if constexpr (std::is_same_v<R, CaseRecord>) {
-        auto key = std::make_tuple(record.run_id, record.case_id, record.round);
-        cases.add(std::move(key), std::move(record));
-      } else if constexpr (std::is_same_v<R, StudyRecord>) {
-        auto key = std::make_tuple(record.run_id, record.case_id, record.seed);
-        studies.add(std::move(key), std::move(record));
-      } else if constexpr (std::is_same_v<R, CheckRecord>) {
-        std::string key = dump(to_json(Record(record)));
-        checks.add(std::move(key), std::move(record));
-      } else {
-        std::string key = dump(to_json(Record(record)));
-        events.add(std::move(key), std::move(record));
-      }
+    std::optional<std::string> last;  // run id
+    const auto sort = [&](auto&& record) {
+      using R = std::remove_cvref_t<decltype(record)>;
+      if (last != record.run_id) used.try_emplace(last.emplace(record.run_id), path.string());
+      if constexpr (std::is_same_v<R, RunRecord>) runs.add(std::move(record));
+      if constexpr (std::is_same_v<R, CaseRecord>) cases.add(std::move(record));
+      if constexpr (std::is_same_v<R, StudyRecord>) studies.add(std::move(record));
+      if constexpr (std::is_same_v<R, CheckRecord>) checks.add(std::move(record));
+      if constexpr (std::is_same_v<R, EventRecord>) events.add(std::move(record));
     };
     const ReadSummary summary =
         read_file(path, [&](Record&& record) { std::visit(sort, std::move(record)); });

@@ -1,6 +1,7 @@
 #pragma once
 // Record files: reading and appending.
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <stdexcept>
@@ -46,8 +47,9 @@ class FileError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Streams the records of a file. A torn last line (no newline, not JSON) is skipped and reported
-/// through the return value; any other bad line throws FileError with its number.
+/// Streams the records of a file, each in constant memory; those that say the same share their
+/// texts and points. A torn last line (no newline, not JSON) is skipped and reported through the
+/// return value; any other bad line throws FileError with its number.
 struct ReadSummary {
   std::size_t records = 0;
   bool torn_last_line = false;
@@ -60,7 +62,7 @@ ReadSummary read_file(const std::filesystem::path& path, const std::function<voi
 /// last `study` of (run, case, seed). Of equal checks and events one is kept.
 struct RecordSet {
   std::vector<RunRecord> runs;
-  std::vector<CaseRecord> cases;
+  std::deque<CaseRecord> cases;  // a million must not move to grow
   std::vector<CheckRecord> checks;
   std::vector<StudyRecord> studies;
   std::vector<EventRecord> events;

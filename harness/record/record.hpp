@@ -13,6 +13,7 @@
 
 #include "harness/model/value.hpp"
 #include "harness/model/work.hpp"
+#include "harness/record/text.hpp"
 
 namespace ashlar::record {
 
@@ -64,16 +65,16 @@ struct RunRecord {
 /// One implementation at one point in one round. Samples are paired by index with those of the
 /// other implementations of the same point and round: sample i of each was taken in sweep i.
 struct CaseRecord {
-  std::string run_id;
-  std::string plan_hash;
-  std::string case_id;  // sixteen hexadecimal digits, from the key
-  std::string key;      // suite/experiment/axis=value,.../implementation
-  std::string suite;
-  std::string experiment;
+  Text run_id;
+  Text plan_hash;
+  Text case_id;  // sixteen hexadecimal digits, from the key
+  Text key;      // suite/experiment/axis=value,.../implementation
+  Text suite;
+  Text experiment;
   Point point;
-  std::string implementation;
-  std::string tier;    // naive, reference, optimized, cuda, peer
-  std::string device;  // cpu, cuda, model
+  Text implementation;
+  Text tier;    // naive, reference, optimized, cuda, peer
+  Text device;  // cpu, cuda, model
   int round = 0;
   Status status = Status::ok;
   std::optional<std::string> reason;
@@ -97,16 +98,16 @@ struct CaseRecord {
 /// What an oracle said of one answer. `control` is true for a negative control, which must be
 /// rejected.
 struct CheckRecord {
-  std::string run_id;
-  std::string case_id;
-  std::string key;
-  std::string suite;
-  std::string experiment;
+  Text run_id;
+  Text case_id;
+  Text key;
+  Text suite;
+  Text experiment;
   Point point;
-  std::string implementation;
+  Text implementation;
   int round = 0;
   bool control = false;
-  std::string oracle;
+  Text oracle;
   bool accepted = false;
   Json norms;  // per answer tensor: {max_abs, max_rel, rms, relative_l2, ulp_p99, compared}
   Json limit;  // the tolerance that was applied
@@ -115,16 +116,16 @@ struct CheckRecord {
 
 /// One execution of a study: one seed.
 struct StudyRecord {
-  std::string run_id;
-  std::string plan_hash;
-  std::string case_id;
-  std::string key;
-  std::string suite;
-  std::string experiment;
+  Text run_id;
+  Text plan_hash;
+  Text case_id;
+  Text key;
+  Text suite;
+  Text experiment;
   Point point;
-  std::string implementation;
-  std::string tier;
-  std::string device;
+  Text implementation;
+  Text tier;
+  Text device;
   std::uint64_t seed = 0;  // ordinal of the repetition: 0, 1, 2, ...
   Status status = Status::ok;
   std::optional<std::string> reason;

@@ -149,7 +149,7 @@ void PointRun::take_check(Entry& entry, const Json& answer, bool control, const 
   check.implementation = name;
   check.round = round_;
   check.control = control;
-  check.oracle = answer.at("oracle");
+  check.oracle = answer.at("oracle").get<std::string>();
   check.accepted = answer.at("accepted");
   check.norms = answer.at("norms");
   check.limit = answer.at("limit");
