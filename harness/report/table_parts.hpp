@@ -52,6 +52,9 @@ Grid long_grid(const TimedView& view);
 std::vector<Grid> wide_grids(const StudyView& view, const TableOptions& options);
 Grid long_grid(const StudyView& view);
 
+/// The axis values by name. Names carry their unit, so that a column can stand alone.
+model::Json point_json(const Declared& declared, const model::Point& point);
+
 /// Objects with every field, one per case (and metric, for studies).
 Rows long_rows(const RunView& run, const TimedView& view);
 Rows long_rows(const RunView& run, const StudyView& view);

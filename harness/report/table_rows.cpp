@@ -14,19 +14,6 @@ Json optional_number(const std::optional<double>& value) {
   return value ? number_to_json(*value) : Json();
 }
 
-/// Axis names carry their unit, so that a column can stand alone.
-Json point_json(const Declared& declared, const model::Point& point) {
-  Json json = Json::object();
-  for (const auto& [axis, value] : point.axes()) {
-    std::string name = axis;
-    for (const Declared::Axis& known : declared.axes) {
-      if (known.name == axis && !known.unit.empty()) name += '_' + known.unit;
-    }
-    json[name] = value.to_json();
-  }
-  return json;
-}
-
 Json start_row(const RunView& run, const Declared& declared, const char* kind,
                const model::Point& point) {
   Json row;
@@ -118,6 +105,18 @@ Json metric_row(const RunView& run, const Declared& declared, const model::Point
 }
 
 }  // namespace
+
+Json point_json(const Declared& declared, const model::Point& point) {
+  Json json = Json::object();
+  for (const auto& [axis, value] : point.axes()) {
+    std::string name = axis;
+    for (const Declared::Axis& known : declared.axes) {
+      if (known.name == axis && !known.unit.empty()) name += '_' + known.unit;
+    }
+    json[name] = value.to_json();
+  }
+  return json;
+}
 
 Rows long_rows(const RunView& run, const TimedView& view) {
   Rows rows;
