@@ -39,7 +39,7 @@ if(ASHLAR_SANITIZE)
                       $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
                       # GCC 12 warns falsely of the standard library's own code once it is instrumented;
                       # the release build, which is not, still warns.
-                      $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+                      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
   add_link_options(-fsanitize=${ASHLAR_SANITIZE})
 endif()
 

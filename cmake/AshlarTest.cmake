@@ -1,5 +1,18 @@
 # ashlar_test(NAME SOURCES ... LIBS ... [LABELS ...] [TIMEOUT s] [COST c]): one test executable, one ctest entry.
+# ashlar_fuzz(NAME SOURCES ... LIBS ...): one fuzz target, built by the target ashlar_fuzz of the preset fuzz.
 # Catch2's main takes long to compile, so it is compiled once and shared.
+add_custom_target(ashlar_fuzz)
+function(ashlar_fuzz name)
+  if(NOT ASHLAR_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(fuzz_${name} EXCLUDE_FROM_ALL ${A_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE ashlar_options ${A_LIBS})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(ashlar_fuzz fuzz_${name})
+endfunction()
+
 if(NOT ASHLAR_TESTS)
   function(ashlar_test)
   endfunction()

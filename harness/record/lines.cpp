@@ -14,7 +14,7 @@ namespace ashlar::record::detail {
 
 namespace {
 
-constexpr std::size_t kChunk = 1 << 20;
+constexpr std::size_t kChunk = 1 << 16;
 
 [[noreturn]] void fail(const std::filesystem::path& path) {
   throw FileError(fmt::format("{}: cannot be read ({})", path.string(), std::strerror(errno)));
