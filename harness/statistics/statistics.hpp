@@ -7,6 +7,7 @@
 #include "harness/statistics/bootstrap.hpp"
 #include "harness/statistics/interval.hpp"
 #include "harness/statistics/order.hpp"
+#include "harness/statistics/proportion.hpp"
 #include "harness/statistics/random.hpp"
 #include "harness/statistics/significance.hpp"
 #include "harness/statistics/slope.hpp"
