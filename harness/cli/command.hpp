@@ -12,7 +12,7 @@ namespace ashlar::cli {
 
 enum ExitCode : int {
   kFine = 0,
-  kFailed = 1,       // a required claim is contradicted
+  kFailed = 1,       // a required claim is contradicted, or the head of a gate is slower
   kWrongAnswer = 2,  // an oracle rejected an answer (with --strict also a crash or a timeout)
   kUsage = 3,        // wrong words, missing files, bad claim files
   kInconclusive = 4,
@@ -43,6 +43,8 @@ int plot_command(const Context& context, const Arguments& arguments);
 int show_command(const Context& context, const Arguments& arguments);
 int machine_command(const Context& context, const Arguments& arguments);
 int trace_command(const Context& context, const Arguments& arguments);
+int gate_command(const Context& context, const Arguments& arguments);
+int selftest_command(const Context& context, const Arguments& arguments);
 int gbench_command(const Context& context, const Arguments& arguments);
 int worker_command(const Context& context, const Arguments& arguments);
 

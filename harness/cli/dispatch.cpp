@@ -33,6 +33,8 @@ constexpr Verb kVerbs[] = {
     {"export", "records for other tools: Google Benchmark, Bencher, JUnit, CSV", export_command},
     {"import", "results of Google Benchmark or nvbench as records", import_command},
     {"machine", "this machine and its calibration", machine_command},
+    {"gate", "two builds against each other: what became slower", gate_command},
+    {"selftest", "how often the gate is wrong on this machine", selftest_command},
     {"gbench", "the same cases under Google Benchmark's flags and output", gbench_command},
     {"worker", nullptr, worker_command},
 };
@@ -56,8 +58,9 @@ void print_help() {
     if (verb.about != nullptr) fmt::print("  {:<9} {}\n", verb.name, verb.about);
   }
   fmt::print(
-      "\n'ashlar VERB --help' lists a verb's options. Exit status: 0 fine, 1 a required claim is "
-      "contradicted,\n"
+      "\n'ashlar VERB --help' lists a verb's options. Exit status: 0 fine, 1 a regression, or a "
+      "required "
+      "claim is contradicted,\n"
       "2 wrong answer, 3 usage, 4 inconclusive, 5 harness error, 130 interrupted.\n");
 }
 
