@@ -24,6 +24,9 @@ endif()
 
 add_library(ashlar_options INTERFACE)
 target_link_libraries(ashlar_options INTERFACE ashlar_isa)
+# A function that nobody touched must not become slower because one before it grew: equal code from an
+# equal offset in a cache line. Without this a commit elsewhere was seen to cost a loop 15 %.
+target_compile_options(ashlar_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-falign-functions=64>)
 target_compile_options(ashlar_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wnon-virtual-dtor;-Woverloaded-virtual>
   # Designated initialisers leave fields to their defaults on purpose.
