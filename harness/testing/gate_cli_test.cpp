@@ -187,15 +187,17 @@ TEST_CASE("what is no build ends in 3, with one line") {
 TEST_CASE("an unclear case is inconclusive when asked to be strict") {
   // Times of a few nanoseconds, rounded to whole ones, decide nothing.
   const Folder folder;
-  const std::vector<std::string> words = {
-      "gate",   "toy",     "--base",    kToy,      "--head",        kToy,        "--only",
-      "/loop$", "--where", "length=64", "--where", "variant=plain", "--threads", "1"};
-  const Ended plain = run_program(kToy, words, folder.path());
-  CHECK(plain.status == 0);
-  CHECK_THAT(plain.output, Contains("unclear"));
-  std::vector<std::string> strict = words;
-  strict.emplace_back("--strict");
-  CHECK(run_program(kToy, strict, folder.path()).status == 4);
+  std::vector<std::string> words = {"gate",    "toy",           "--base",    kToy,      "--head",
+                                    kToy,      "--only",        "/loop$",    "--where", "length=64",
+                                    "--where", "variant=plain", "--threads", "1"};
+  CHECK(run_program(kToy, words, folder.path()).status == 0);
+  words.emplace_back("--strict");
+  const Ended strict = run_program(kToy, words, folder.path());
+  const bool unclear = strict.output.find("1 unclear") != std::string::npos;
+  CHECK(strict.status == (unclear ? 4 : 0));
+#ifndef __SANITIZE_ADDRESS__  // instrumented, the case is long enough to be judged
+  CHECK(unclear);
+#endif
 }
 
 TEST_CASE("a full disk ends in 5") {
