@@ -9,6 +9,11 @@ add_test(NAME layering COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/lay
 add_test(NAME layering_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/layering --self-test)
 set_tests_properties(layering layering_control PROPERTIES LABELS tree TIMEOUT 60)
 
+# Wrong words end in 3 before anything is built.
+add_test(NAME gate_script_words COMMAND bash -c
+  "for ref in no-such-commit --margin ''; do '${PROJECT_SOURCE_DIR}/ci/gate' $ref; test $? -eq 3 || exit 1; done")
+set_tests_properties(gate_script_words PROPERTIES LABELS tree TIMEOUT 60)
+
 # The tables in the READMEs are what this program makes of the committed records.
 add_test(NAME tables_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/tables --self-test)
 set_tests_properties(tables_control PROPERTIES LABELS tree TIMEOUT 60)

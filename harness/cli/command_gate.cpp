@@ -28,7 +28,7 @@ void add_gate_options(Options& options) {
   options.add()                                                                              //
       ("base", po::value<std::string>(), "ashlar executable of the commit to compare with")  //
       ("head", po::value<std::string>(), "ashlar executable of the commit in question")      //
-      ("margin", po::value<double>()->default_value(0.05),
+      ("margin", po::value<double>()->default_value(0.05, "0.05"),
        "change that counts as none (at least 0.10 for cases under 100 us)")                     //
       ("threads", po::value<int>(), "threads of parallel implementations (all usable CPUs)")    //
       ("groups", po::value<int>()->default_value(12), "groups per case before the first look")  //

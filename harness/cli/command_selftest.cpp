@@ -101,11 +101,11 @@ int selftest_command(const Context& context, const Arguments& arguments) {
       ("comparisons", po::value<int>()->default_value(300),
        "A/A comparisons, under load and without")  //
       ("gates", po::value<int>()->default_value(50),
-       "gates per injected slow-down (10 % and 5 %, at a margin of 3 %)")                    //
-      ("load", po::value<int>()->default_value(2), "busy loops to compete with")             //
-      ("margin", po::value<double>()->default_value(0.05), "of the A/A comparisons")         //
-      ("seed", po::value<std::string>()->default_value("1"), "seed of problems and orders")  //
-      ("quick", po::bool_switch(), "20 comparisons and 3 gates: shows that it works")        //
+       "gates per injected slow-down (10 % and 5 %, at a margin of 3 %)")                     //
+      ("load", po::value<int>()->default_value(2), "busy loops to compete with")              //
+      ("margin", po::value<double>()->default_value(0.05, "0.05"), "of the A/A comparisons")  //
+      ("seed", po::value<std::string>()->default_value("1"), "seed of problems and orders")   //
+      ("quick", po::bool_switch(), "20 comparisons and 3 gates: shows that it works")         //
       ("out", po::value<std::string>(), "file of JSON Lines to append to");
   if (!options.parse(context, arguments)) return kFine;
   options.at_most(0);
