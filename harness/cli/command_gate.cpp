@@ -11,8 +11,10 @@
 #include "harness/cli/resources.hpp"
 #include "harness/cli/run_files.hpp"
 #include "harness/cli/services.hpp"
+#include "harness/cli/timing.hpp"
 #include "harness/gate/report.hpp"
 #include "harness/machine/environment.hpp"
+#include "harness/machine/memory_limit.hpp"
 
 namespace ashlar::cli {
 
@@ -53,6 +55,7 @@ void add_gate_options(Options& options) {
       ("format", po::value<std::string>()->default_value("text"), "text, markdown or json")  //
       ("out", po::value<std::string>(), "file to write instead of the terminal")             //
       ("json", po::value<std::string>(), "file to write all measurements to, beside the report");
+  add_lock_options(options);
 }
 
 fs::path program_from(const Options& options, const char* name) {
@@ -96,8 +99,7 @@ gate::GateOptions gate_options(const Options& options, const Json& environment,
   gate::PairOptions& pairs = chosen.pairs;
   pairs.threads =
       between(options, "threads", environment.at("affinity").at("count").get<int>(), 1, 4096);
-  const std::int64_t available_mib =
-      environment.at("memory").at("available_bytes").get<std::int64_t>() >> 20;
+  const std::int64_t usable_mib = machine::usable_memory_bytes().value_or(0) >> 20;
   const auto side = [&](const char* name) {
     gate::SideOptions made;
     made.name = name;
@@ -107,7 +109,7 @@ gate::GateOptions gate_options(const Options& options, const Json& environment,
     fs::create_directories(made.scratch);
     made.timeout_s = options.has("timeout") ? between(options, "timeout", 0.0, 1e-3, 1e9) : 0;
     made.memory_bytes =
-        between<std::int64_t>(options, "memory", available_mib * 9 / 10, 1, std::int64_t{1} << 30)
+        between<std::int64_t>(options, "memory", usable_mib * 9 / 10, 1, std::int64_t{1} << 30)
         << 20;
     return made;
   };
@@ -186,7 +188,10 @@ int gate_command(const Context& context, const Arguments& arguments) {
   catch_interruptions();
   gate::Report report;
   {
-    ConsoleProgress progress(isatty(STDERR_FILENO) != 0, chosen.pairs.budget_s);
+    ConsoleProgress progress(isatty(STDERR_FILENO) != 0);
+    const auto lock =
+        hold_timing_lock(options, context, [&](const std::string& line) { progress.note(line); });
+    if (interruptions() > 0) return kInterrupted;
     chosen.pairs.progress = &progress;
     report = gate::run_gate(plan, chosen);
   }

@@ -10,6 +10,7 @@
 #include "harness/cli/progress.hpp"
 #include "harness/cli/run_files.hpp"
 #include "harness/cli/services.hpp"
+#include "harness/cli/timing.hpp"
 #include "harness/gate/selftest.hpp"
 #include "harness/machine/build.hpp"
 #include "harness/machine/environment.hpp"
@@ -107,6 +108,7 @@ int selftest_command(const Context& context, const Arguments& arguments) {
       ("seed", po::value<std::string>()->default_value("1"), "seed of problems and orders")   //
       ("quick", po::bool_switch(), "20 comparisons and 3 gates: shows that it works")         //
       ("out", po::value<std::string>(), "file of JSON Lines to append to");
+  add_lock_options(options);
   if (!options.parse(context, arguments)) return kFine;
   options.at_most(0);
   const std::vector<gate::Trial> trials = trials_from(options);
@@ -119,6 +121,9 @@ int selftest_command(const Context& context, const Arguments& arguments) {
   const ScratchFolder scratch;
   const model::Json environment = machine::capture_environment(device_description());
   catch_interruptions();
+  const auto lock = hold_timing_lock(
+      options, context, [](const std::string& line) { fmt::print(stderr, "{}\n", line); });
+  if (interruptions() > 0) return kInterrupted;
   gate::SelftestOptions chosen;
   chosen.program = "/proc/self/exe";
   chosen.scratch = scratch.path();

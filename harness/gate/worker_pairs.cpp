@@ -180,7 +180,13 @@ void WorkerPairs::show(const Case& one, std::size_t more) {
   if (options_.progress != nullptr && (visits_ == 0 || now_s - shown_s_ >= kShowEvery_s)) {
     // How often cases that stay unclear will be visited is not known before.
     const std::size_t total = std::max(visits_ + more, 3 * cases_.size());
-    options_.progress->step(visits_, total, one.key);
+    // By the pace so far, and no longer than the budget.
+    const double each_s = visits_ == 0 ? 0 : now_s / static_cast<double>(visits_);
+    const double left_s = visits_ == 0
+                              ? options_.budget_s
+                              : std::clamp(each_s * static_cast<double>(total - visits_), 0.0,
+                                           std::max(0.0, options_.budget_s - now_s));
+    options_.progress->step(visits_, total, one.key, left_s);
     shown_s_ = now_s;
   }
   ++visits_;

@@ -32,7 +32,7 @@ class Reader {
   void operator()(StudyRecord&& record) {
     studies_[study_id(record.case_id, record.seed)] = {
         point_key(record.suite, record.experiment, record.point),
-        {record.suite + "/" + record.experiment, record.implementation},
+        {record.suite.str() + "/" + record.experiment.str(), record.implementation},
         record.point.text(),
         record.status};
   }
@@ -98,7 +98,8 @@ class Reader {
     const std::string point = point_key(record.suite, record.experiment, record.point);
     if (!is_finished(point, record.round)) return;
     note(record.case_id, record.status);
-    note_deadline(record.status, {record.suite + "/" + record.experiment, record.implementation},
+    note_deadline(record.status,
+                  {record.suite.str() + "/" + record.experiment.str(), record.implementation},
                   record.point.text());
     if (record.status == Status::ok && !record.samples_ns.empty())
       history_.times[point][record.implementation][record.round].assign(record.samples_ns.begin(),

@@ -216,7 +216,7 @@ TEST_CASE("profile and trace together: the case's key and id are ranges, and not
   CHECK(record.samples_ns.empty());
   CHECK(record.flags == std::vector<std::string>{"profiled", "traced"});
   CHECK(paths_of(timeline(folder), trace::Role::worker)
-            .contains("toy/scale > length=64,variant=plain > " + record.key + " > " +
+            .contains("toy/scale > length=64,variant=plain > " + record.key.str() + " > " +
                       record.case_id + " > execute"));
 }
 

@@ -102,8 +102,8 @@ TEST_CASE("help, version and lists") {
   CHECK(toy(folder, {}).status == 3);
   CHECK_THAT(toy(folder, {"--help"}).output, Contains("Usage: ashlar VERB"));
   CHECK(toy(folder, {"--version"}).status == 0);
-  for (const char* verb : {"list", "run", "merge", "check", "table", "diff", "plot", "show", "trace",
-                           "export", "import", "machine", "gbench"}) {
+  for (const char* verb : {"list", "run", "merge", "check", "table", "diff", "plot", "show",
+                           "trace", "export", "import", "machine", "gbench"}) {
     const Ended help = toy(folder, {verb, "--help"});
     CHECK(help.status == 0);
     CHECK_THAT(help.output, Contains("Usage: ashlar " + std::string(verb)));
