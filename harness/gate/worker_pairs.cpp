@@ -182,10 +182,9 @@ void WorkerPairs::show(const Case& one, std::size_t more) {
     const std::size_t total = std::max(visits_ + more, 3 * cases_.size());
     // By the pace so far, and no longer than the budget.
     const double each_s = visits_ == 0 ? 0 : now_s / static_cast<double>(visits_);
-    const double left_s = visits_ == 0
-                              ? options_.budget_s
-                              : std::clamp(each_s * static_cast<double>(total - visits_), 0.0,
-                                           std::max(0.0, options_.budget_s - now_s));
+    const double left_s = visits_ == 0 ? options_.budget_s
+                                       : std::clamp(each_s * static_cast<double>(total - visits_),
+                                                    0.0, std::max(0.0, options_.budget_s - now_s));
     options_.progress->step(visits_, total, one.key, left_s);
     shown_s_ = now_s;
   }

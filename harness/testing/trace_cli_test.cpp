@@ -217,7 +217,7 @@ TEST_CASE("profile and trace together: the case's key and id are ranges, and not
   CHECK(record.flags == std::vector<std::string>{"profiled", "traced"});
   CHECK(paths_of(timeline(folder), trace::Role::worker)
             .contains("toy/scale > length=64,variant=plain > " + record.key.str() + " > " +
-                      record.case_id + " > execute"));
+                      record.case_id.str() + " > execute"));
 }
 
 TEST_CASE("a wrong place for the timeline is told before anything runs") {
