@@ -102,7 +102,7 @@ std::string point_of(const Place& place) {
   if constexpr (std::is_same_v<Place, model::Json>) {
     return place.at("experiment").template get<std::string>() + place.at("point").dump();
   } else {
-    return place.experiment + place.point.to_json().dump();
+    return fmt::format("{}{}", place.experiment, place.point.to_json().dump());
   }
 }
 
