@@ -2,11 +2,12 @@
 // A text that many records share: a million case records name the same few runs, suites and cases,
 // so each holds eight bytes and the reader makes one copy of the letters.
 #include <concepts>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
@@ -41,6 +42,9 @@ class Text {
   requires(std::convertible_to<const T&, std::string_view> && !std::same_as<T, Text>) friend bool
   operator==(const Text& a, const T& b) {
     return std::string_view(a.str()) == std::string_view(b);
+  }
+  friend std::ostream& operator<<(std::ostream& stream, const Text& text) {
+    return stream << text.str();
   }
   friend bool operator<(const Text& a, const Text& b) {
     return a.body_ != b.body_ && a.str() < b.str();

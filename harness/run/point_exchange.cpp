@@ -220,16 +220,22 @@ Reply PointRun::check_foreign(Entry& entry, const Json& answer) {
 Reply PointRun::ask(Entry& entry, const Json& request) {
   const bool external = entry.implementation->external();
   WorkerProcess& worker = external ? *entry.own_worker : *worker_;
-  Reply reply = supervisor_.exchange(worker, request, limits_for(entry));
+  const Reply reply = supervisor_.exchange(worker, request, limits_for(entry));
+  take_fate(entry, reply);
+  return reply;
+}
+
+/// What an answer, or its absence, makes of the entry.
+void PointRun::take_fate(Entry& entry, const Reply& reply) {
   if (reply.kind != Reply::Kind::message) {
     lose(entry, reply);
   } else if (const auto why = refusal(reply)) {
     const bool memory = reply.message.value("out_of_memory", false);
     fail(entry, memory ? Status::out_of_memory : Status::failed, *why);
     // An error on a device can poison its whole context; nobody else shall inherit it.
+    const bool external = entry.implementation->external();
     if (!external && entry.implementation->options.device == model::Device::cuda) worker_.reset();
   }
-  return reply;
 }
 
 Limits PointRun::limits_for(const Entry& entry) const {

@@ -79,6 +79,7 @@ class PointRun {
   Reply verify(Entry& entry, bool again);
   Reply check_foreign(Entry& entry, const Json& answer);
   Reply ask(Entry& entry, const Json& request);
+  void take_fate(Entry& entry, const Reply& reply);
   Limits limits_for(const Entry& entry) const;
   Limits setup_limits() const;
   void lose(Entry& entry, const Reply& reply);
@@ -90,6 +91,11 @@ class PointRun {
   void visit(Entry& entry, const measure::StopRule& rule, bool warm_up, std::int64_t share_ns);
   bool warm_up(Entry& entry);
   bool take_sample(Entry& entry);
+  void keep_sample(Entry& entry, const Json& answer);
+  bool short_here(const Entry& entry) const;
+  void visit_together(const std::vector<Entry*>& entries, const measure::StopRule& rule,
+                      std::int64_t share_ns);
+  void settle(Entry& entry, const measure::StopRule& rule, std::int64_t share_ns);
   void take_notes(Entry& entry, const Json& answer);
   void verify_all_again();
 

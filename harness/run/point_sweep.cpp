@@ -14,7 +14,9 @@ using record::Status;
 
 namespace {
 
-constexpr std::size_t kLeastSamples = 3;  // taken whatever the budget says
+constexpr std::int64_t kLongestTogether_ns = 5'000'000;
+constexpr std::int64_t kAnswer_ns = 6'000;  // that a worker takes to read a line and answer it
+constexpr std::size_t kLeastSamples = 3;    // taken whatever the budget says
 
 /// Fisher-Yates with a stable generator: the same seed gives the same order on every machine.
 void shuffle(std::vector<std::size_t>& order, std::uint64_t seed) {
@@ -24,28 +26,30 @@ void shuffle(std::vector<std::size_t>& order, std::uint64_t seed) {
   }
 }
 
+Json sample_request(const std::string& implementation, std::int64_t batch) {
+  return {{"do", "sample"}, {"implementation", implementation}, {"n", 1}, {"batch", batch}};
+}
+
 }  // namespace
 
 /// One sample; false when the implementation is lost.
 bool PointRun::take_sample(Entry& entry) {
   guarded(entry, [&] {
-    const Reply reply = ask(entry, {{"do", "sample"},
-                                    {"implementation", entry.implementation->name},
-                                    {"n", 1},
-                                    {"batch", entry.record.batch}});
-    if (entry.record.status != Status::ok) return;
-    take_notes(entry, reply.message);
-    if (entry.refused) return;
-    const auto first = [&](const char* field) {
-      return reply.message.at(field).at(0).get<std::int64_t>();
-    };
-    entry.samples.push_back(
-        {first("wall_ns"), first("cpu_ns"), first("page_faults"), first("involuntary_switches")});
-    const std::int64_t lasted_ns = entry.samples.back().wall_ns * entry.record.batch;
-    entry.spent_ns += lasted_ns;
-    supervisor_.timed_s_ += static_cast<double>(lasted_ns) * 1e-9;
+    const Reply reply = ask(entry, sample_request(entry.implementation->name, entry.record.batch));
+    if (entry.record.status == Status::ok) keep_sample(entry, reply.message);
   });
   return entry.record.status == Status::ok && !entry.refused;
+}
+
+void PointRun::keep_sample(Entry& entry, const Json& answer) {
+  take_notes(entry, answer);
+  if (entry.refused) return;
+  const auto first = [&](const char* field) { return answer.at(field).at(0).get<std::int64_t>(); };
+  entry.samples.push_back(
+      {first("wall_ns"), first("cpu_ns"), first("page_faults"), first("involuntary_switches")});
+  const std::int64_t lasted_ns = entry.samples.back().wall_ns * entry.record.batch;
+  entry.spent_ns += lasted_ns;
+  supervisor_.timed_s_ += static_cast<double>(lasted_ns) * 1e-9;
 }
 
 /// What the timer says of all samples so far, and whether it gave up. A case without any sample has
@@ -98,13 +102,65 @@ void PointRun::visit(Entry& entry, const measure::StopRule& rule, bool first_swe
     return;
   }
   entry.active = make_ready(entry) && (first_sweep ? warm_up(entry) : take_sample(entry));
-  if (!entry.active || first_sweep) return;
+  if (!first_sweep) settle(entry, rule, share_ns);
+}
+
+/// Whether it has enough.
+void PointRun::settle(Entry& entry, const measure::StopRule& rule, std::int64_t share_ns) {
+  if (!entry.active) return;
   std::vector<std::int64_t> wall;
   for (const measure::Sample& sample : entry.samples) wall.push_back(sample.wall_ns);
   entry.record.stop_reason = measure::stop_reason(rule, wall, entry.record.batch);
   const bool spent = wall.size() >= kLeastSamples && entry.spent_ns >= share_ns;
   if (!entry.record.stop_reason && spent) entry.record.stop_reason = "budget";
   entry.active = !entry.record.stop_reason;
+}
+
+/// Worth asking for together with its neighbours: waking two processes per sample would cost as
+/// much as the sample. Long ones are asked for one by one, so that an interrupt need not wait.
+bool PointRun::short_here(const Entry& entry) const {
+  return !entry.implementation->external() &&
+         entry.estimate_ns * entry.record.batch <= kLongestTogether_ns;
+}
+
+/// Neighbours in a sweep: all are asked at once, and the answers are looked at when the last one
+/// should be there. Until then this process sleeps, and so takes no CPU from what is timed.
+void PointRun::visit_together(const std::vector<Entry*>& entries, const measure::StopRule& rule,
+                              std::int64_t share_ns) {
+  const bool several = entries.size() > 1 && !supervisor_.stopping();
+  if (several) {
+    for (Entry* entry : entries) make_ready(*entry);
+  }
+  const auto ready = [this](const Entry* entry) {
+    return entry->record.status == Status::ok && entry->ready_in == generation_;
+  };
+  if (!several || !worker_ || !std::all_of(entries.begin(), entries.end(), ready)) {
+    for (Entry* entry : entries) {
+      if (entry->active) visit(*entry, rule, false, share_ns);
+    }
+    return;
+  }
+  std::vector<Json> requests;
+  std::int64_t expected_ns = 0;
+  for (const Entry* entry : entries) {
+    requests.push_back(sample_request(entry->implementation->name, entry->record.batch));
+    expected_ns += entry->estimate_ns * entry->record.batch + kAnswer_ns;
+  }
+  supervisor_.send(*worker_, requests, expected_ns);
+  for (Entry* entry : entries) {
+    // When the worker is gone, what it did not answer is asked for again, one by one.
+    if (!worker_) {
+      visit(*entry, rule, false, share_ns);
+      continue;
+    }
+    guarded(*entry, [&] {
+      const Reply reply = supervisor_.receive(*worker_, "sample", limits_for(*entry));
+      take_fate(*entry, reply);
+      if (entry->record.status == Status::ok) keep_sample(*entry, reply.message);
+    });
+    entry->active = entry->record.status == Status::ok && !entry->refused;
+    settle(*entry, rule, share_ns);
+  }
 }
 
 void PointRun::sweep_all() {
@@ -124,9 +180,22 @@ void PointRun::sweep_all() {
     std::vector<std::size_t> order(entries_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     shuffle(order, model::stable_hash(std::to_string(sweep), seed));
+    std::vector<Entry*> together;
+    const auto visit_those = [&] {
+      if (!together.empty()) visit_together(together, rule, share_ns);
+      together.clear();
+    };
     for (const std::size_t index : order) {
-      if (entries_[index].active) visit(entries_[index], rule, sweep == 0, share_ns);
+      Entry& entry = entries_[index];
+      if (!entry.active) continue;
+      if (sweep > 0 && short_here(entry)) {
+        together.push_back(&entry);
+        continue;
+      }
+      visit_those();
+      visit(entry, rule, sweep == 0, share_ns);
     }
+    visit_those();
   }
 }
 

@@ -125,16 +125,22 @@ void WorkerProcess::stop() {
 }
 
 Reply WorkerProcess::request(const Json& message, const Limits& limits) {
-  if (!alive()) return failure(Reply::Kind::exited, "the worker is not running");
-  const std::string line = message.dump() + "\n";
+  send({message});
+  return receive(limits);
+}
+
+/// A worker that is gone is noticed when its answer is waited for.
+void WorkerProcess::send(const std::vector<Json>& messages) {
+  if (!alive()) return;
+  std::string lines;
+  for (const Json& message : messages) lines += message.dump() + "\n";
   std::size_t sent = 0;
-  while (sent < line.size()) {
-    const ssize_t n = write(input_, line.data() + sent, line.size() - sent);
+  while (sent < lines.size()) {
+    const ssize_t n = write(input_, lines.data() + sent, lines.size() - sent);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return failure(Reply::Kind::exited, "");
+    if (n <= 0) return;
     sent += static_cast<std::size_t>(n);
   }
-  return receive(limits);
 }
 
 std::optional<Reply> WorkerProcess::take_line() {
@@ -176,6 +182,7 @@ std::optional<Reply> WorkerProcess::broken_limit(const Limits& limits, MemoryWat
 }
 
 Reply WorkerProcess::receive(const Limits& limits) {
+  if (!alive()) return failure(Reply::Kind::exited, "the worker is not running");
   const auto deadline = Clock::now() + limits.deadline;
   MemoryWatch memory(process_, limits.memory_bytes);
   while (true) {

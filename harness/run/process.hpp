@@ -47,6 +47,10 @@ class WorkerProcess {
   /// Sends one line and waits for one line. On anything but a message the process group has been
   /// killed.
   Reply request(const Json& message, const Limits& limits);
+  /// The halves of request(). Own workers take several lines before the first answer is received;
+  /// they answer in order.
+  void send(const std::vector<Json>& messages);
+  Reply receive(const Limits& limits);
   bool alive() const { return process_ > 0; }
   /// Processes that outlived SIGKILL, which the kernel holds on to (a driver's call that hangs):
   /// the machine cannot be trusted with further timing.
@@ -56,7 +60,6 @@ class WorkerProcess {
   void stop();
 
  private:
-  Reply receive(const Limits& limits);
   /// The next whole line that has arrived, as a reply.
   std::optional<Reply> take_line();
   /// Waits one tick for output; the failure when the worker is gone.

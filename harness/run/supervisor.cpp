@@ -1,5 +1,9 @@
 #include "harness/run/supervisor.hpp"
 
+#include <sys/prctl.h>
+
+#include <thread>
+
 #include <fmt/format.h>
 
 #include "harness/run/point_run.hpp"
@@ -53,6 +57,21 @@ std::unique_ptr<WorkerProcess> Supervisor::start(const std::vector<std::string>&
 Reply Supervisor::exchange(WorkerProcess& worker, const Json& request, const Limits& limits) {
   const Timed timed(seconds_[request.at("do").get<std::string>()]);
   return worker.request(request, limits);
+}
+
+void Supervisor::send(WorkerProcess& worker, const std::vector<Json>& requests,
+                      std::int64_t sleep_ns) {
+  const Timed timed(seconds_[requests.front().at("do").get<std::string>()]);
+  worker.send(requests);
+  // By default the kernel wakes a sleeper up to 50 us late, as long as a sample lasts.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  std::this_thread::sleep_for(std::chrono::nanoseconds(sleep_ns));
+  prctl(PR_SET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+}
+
+Reply Supervisor::receive(WorkerProcess& worker, const char* verb, const Limits& limits) {
+  const Timed timed(seconds_[verb]);
+  return worker.receive(limits);
 }
 
 void Supervisor::end(std::unique_ptr<WorkerProcess>& worker) {

@@ -110,6 +110,9 @@ class Supervisor {
 
   std::unique_ptr<WorkerProcess> start(const std::vector<std::string>& command);
   Reply exchange(WorkerProcess& worker, const Json& request, const Limits& limits);
+  /// The halves of exchange(): several requests of one verb, then `sleep_ns` without a look.
+  void send(WorkerProcess& worker, const std::vector<Json>& requests, std::int64_t sleep_ns);
+  Reply receive(WorkerProcess& worker, const char* verb, const Limits& limits);
   void end(std::unique_ptr<WorkerProcess>& worker);
 
   const Plan& plan_;
