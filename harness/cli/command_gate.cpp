@@ -127,7 +127,13 @@ gate::GateOptions gate_options(const Options& options, const Json& environment,
 
 /// What the self-test measured: the named file, or the one committed for this machine.
 std::optional<gate::Runner> runner_from(const Options& options, const std::string& machine_id) {
-  if (options.has("runner")) return gate::read_runner(options.get<std::string>("runner"));
+  if (options.has("runner")) {
+    const std::string path = options.get<std::string>("runner");
+    std::error_code unreadable;
+    if (!fs::is_regular_file(path, unreadable))
+      throw UsageError(fmt::format("--runner: cannot read '{}'", path));
+    return gate::read_runner(path);
+  }
   const fs::path found = find_resource(fmt::format("results/{}/selftest.jsonl", machine_id));
   if (found.empty()) return std::nullopt;
   return gate::read_runner(found);

@@ -89,6 +89,13 @@ std::vector<gate::Trial> trials_from(const Options& options) {
   return trials;
 }
 
+int show(const std::string& path) {
+  const std::optional<gate::Runner> runner = gate::read_runner(path);
+  if (!runner) throw UsageError(fmt::format("--show: '{}' has no lines", path));
+  fmt::print("{}", gate::runner_markdown(*runner));
+  return kFine;
+}
+
 }  // namespace
 
 int selftest_command(const Context& context, const Arguments& arguments) {
@@ -107,10 +114,13 @@ int selftest_command(const Context& context, const Arguments& arguments) {
       ("margin", po::value<double>()->default_value(0.05, "0.05"), "of the A/A comparisons")  //
       ("seed", po::value<std::string>()->default_value("1"), "seed of problems and orders")   //
       ("quick", po::bool_switch(), "20 comparisons and 3 gates: shows that it works")         //
-      ("out", po::value<std::string>(), "file of JSON Lines to append to");
+      ("out", po::value<std::string>(), "file of JSON Lines to append to")                    //
+      ("show", po::value<std::string>(),
+       "measure nothing: print what such a file says, as Markdown");
   add_lock_options(options);
   if (!options.parse(context, arguments)) return kFine;
   options.at_most(0);
+  if (options.has("show")) return show(options.get<std::string>("show"));
   const std::vector<gate::Trial> trials = trials_from(options);
   std::ofstream out;
   if (options.has("out")) {

@@ -115,7 +115,7 @@ Json to_json(const TrialResult& result) {
 
 std::optional<Runner> read_runner(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) throw run::UsageError(fmt::format("--runner: cannot read '{}'", path.string()));
+  if (!file) throw run::UsageError(fmt::format("cannot read '{}'", path.string()));
   std::optional<Runner> runner;
   std::size_t number = 0;
   for (std::string line; std::getline(file, line);) {
@@ -161,30 +161,56 @@ std::string proportion_text(std::size_t seen, std::size_t all) {
                      100 * interval.low, 100 * interval.high);
 }
 
+namespace {
+
+constexpr Verdict kVerdicts[] = {Verdict::slower, Verdict::same, Verdict::faster, Verdict::unclear,
+                                 Verdict::disturbed};
+
+std::string question_of(const Trial& trial) {
+  const std::string what =
+      trial.slow_down > 0
+          ? fmt::format("{:+.0f} % of work in a case of a millisecond", 100 * trial.slow_down)
+          : std::string("the same program on both sides");
+  return trial.load > 0 ? fmt::format("{}, beside {} busy loops", what, trial.load) : what;
+}
+
+std::size_t count_of(const TrialResult& result, Verdict verdict) {
+  const auto found = result.verdicts.find(verdict);
+  return found == result.verdicts.end() ? std::size_t{0} : found->second;
+}
+
+}  // namespace
+
 std::string trials_text(const std::vector<TrialResult>& results) {
   std::string text;
   for (const TrialResult& result : results) {
-    const auto count = [&](Verdict verdict) {
-      const auto found = result.verdicts.find(verdict);
-      return found == result.verdicts.end() ? std::size_t{0} : found->second;
-    };
-    const Trial& trial = result.trial;
-    const std::string what =
-        trial.slow_down > 0
-            ? fmt::format("{:+.0f} % of work in a case of a millisecond", 100 * trial.slow_down)
-            : std::string("the same program on both sides");
-    const std::string beside =
-        trial.load > 0 ? fmt::format(", beside {} busy loops", trial.load) : std::string();
-    text += fmt::format("{}{} (margin {:.0f} %; {:.0f} s)\n", what, beside,
-                        100 * std::expm1(trial.margin), result.seconds);
-    for (const Verdict verdict :
-         {Verdict::slower, Verdict::same, Verdict::faster, Verdict::unclear, Verdict::disturbed}) {
+    text += fmt::format("{} (margin {:.0f} %; {:.0f} s)\n", question_of(result.trial),
+                        100 * std::expm1(result.trial.margin), result.seconds);
+    for (const Verdict verdict : kVerdicts) {
       text += fmt::format("  {:<10} {}\n", name_of(verdict),
-                          proportion_text(count(verdict), result.comparisons));
+                          proportion_text(count_of(result, verdict), result.comparisons));
     }
     if (result.interrupted) text += "  interrupted\n";
   }
   return text;
+}
+
+std::string runner_markdown(const Runner& runner) {
+  std::string text = "| question | margin |";
+  std::string line = "|---|---:|";
+  for (const Verdict verdict : kVerdicts) {
+    text += fmt::format(" {} |", name_of(verdict));
+    line += "---:|";
+  }
+  text += "\n" + line + "\n";
+  for (const TrialResult& result : runner.trials) {
+    text += fmt::format("| {} | {:.0f} % |", question_of(result.trial),
+                        100 * std::expm1(result.trial.margin));
+    for (const Verdict verdict : kVerdicts)
+      text += fmt::format(" {} |", proportion_text(count_of(result, verdict), result.comparisons));
+    text += "\n";
+  }
+  return text + fmt::format("\nMachine {}, {}.\n", runner.machine_id, runner.time);
 }
 
 }  // namespace ashlar::gate

@@ -65,5 +65,7 @@ std::optional<Runner> read_runner(const std::filesystem::path& path);
 std::string proportion_text(std::size_t seen, std::size_t all);
 /// A table for people.
 std::string trials_text(const std::vector<TrialResult>& results);
+/// A row per question, for documents.
+std::string runner_markdown(const Runner& runner);
 
 }  // namespace ashlar::gate

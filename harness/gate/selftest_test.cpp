@@ -66,6 +66,11 @@ TEST_CASE("the newest line of each question stands for the runner") {
     CHECK(trial.verdicts.at(Verdict::slower) == 0);
     CHECK(trial.trial.margin == Approx(std::log(1.05)).epsilon(1e-4));
   }
+  const std::string markdown = runner_markdown(*runner);
+  CHECK_THAT(markdown,
+             Contains("| the same program on both sides, beside 2 busy loops | 5 % | 0 of "
+                      "300 (at most 1.0 %) | 300 of 300"));
+  CHECK_THAT(markdown, Contains("| +10 % of work in a case of a millisecond | 5 % | 48 of 50"));
 }
 
 TEST_CASE("a file that is none of the self-test's is named with its line") {

@@ -272,5 +272,9 @@ TEST_CASE("the self-test says how often the gate is wrong, and the gate repeats 
   CHECK_THAT(gated.output, Contains("same program on both sides beside 1 busy loops"));
   CHECK(toy({"selftest", "--comparisons", "0", "--gates", "0"}).status == 3);
   CHECK(toy({"selftest", "--load", "-1"}).status == 3);
+  const Ended shown = toy({"selftest", "--show", (folder / "selftest.jsonl").string()});
+  CHECK(shown.status == 0);
+  CHECK_THAT(shown.output, Contains("| the same program on both sides | 5 % |"));
+  CHECK(toy({"selftest", "--show", "none"}).status == 3);
   CHECK(toy({"selftest", "--out", "no/such/folder/x"}).status == 3);
 }
