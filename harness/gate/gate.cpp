@@ -96,8 +96,8 @@ void count(Report& report, const run::Plan& plan, const GateOptions& options) {
 
 Report run_gate(const run::Plan& plan, const GateOptions& options) {
   Report report;
-  report.base = options.pairs.base.command.front();
-  report.head = options.pairs.head.command.front();
+  report.base = std::filesystem::proximate(options.pairs.base.command.front()).string();
+  report.head = std::filesystem::proximate(options.pairs.head.command.front()).string();
   report.mode = model::name_of(plan.mode);
   report.seed = plan.seed;
   report.threads = options.pairs.threads;
