@@ -146,10 +146,11 @@ void PointRun::visit_together(const std::vector<Entry*>& entries, const measure:
     requests.push_back(sample_request(entry->implementation->name, entry->record.batch));
     expected_ns += entry->estimate_ns * entry->record.batch + kAnswer_ns;
   }
+  const int asked = generation_;
   supervisor_.send(*worker_, requests, expected_ns);
   for (Entry* entry : entries) {
-    // When the worker is gone, what it did not answer is asked for again, one by one.
-    if (!worker_) {
+    // When that worker is gone, what it did not answer is asked for again, one by one.
+    if (!worker_ || generation_ != asked) {
       visit(*entry, rule, false, share_ns);
       continue;
     }

@@ -87,7 +87,7 @@ TEST_CASE("a crash, a hang, hoarding, an exception and lies become records; the 
   INFO(ended.errors);
   CHECK(ended.status == 2);  // wrong answers
   const auto cases = by_implementation(records(folder));
-  REQUIRE(cases.size() == 12);
+  REQUIRE(cases.size() == 13);
   using record::Status;
   CHECK(cases.at("fine").status == Status::ok);
   CHECK(cases.at("fine-too").status == Status::ok);
@@ -111,10 +111,28 @@ TEST_CASE("a crash, a hang, hoarding, an exception and lies become records; the 
   for (const record::EventRecord& event : records(folder).events) {
     if (event.event == "worker-lost") ++lost[event.details.at("status").get<std::string>()];
   }
-  CHECK(lost == std::map<std::string, int>{{"crashed", 1}, {"out-of-memory", 1}, {"timeout", 1}});
+  CHECK(lost == std::map<std::string, int>{{"crashed", 2}, {"out-of-memory", 1}, {"timeout", 1}});
   for (const auto& [name, record] : cases) {
     if (record.status != Status::ok) CHECK(record.reason.has_value());
   }
+}
+
+TEST_CASE("a crash amid the samples of several is blamed on one, and the others are asked again") {
+  const Folder folder;
+  const Ended ended =
+      toy_run(folder, {"toy", "--only", "misbehave.*/(fine|fine-too|chatters|dies-later)$",
+                       "--rounds", "2", "--timeout", "5"});
+  INFO(ended.errors);
+  CHECK(ended.status == 0);
+  int crashes = 0;
+  for (const record::CaseRecord& record : records(folder).cases) {
+    INFO(record.implementation << " " << record.reason.value_or(""));
+    const bool dies = record.implementation == "dies-later";
+    CHECK((record.status == record::Status::ok) != dies);
+    if (!dies) CHECK(record.samples_ns.size() >= 15);
+    crashes += record.status == record::Status::crashed ? 1 : 0;
+  }
+  CHECK(crashes == 2);
 }
 
 TEST_CASE("programs that break the protocol fail alone, each with its reason") {

@@ -68,6 +68,13 @@ class Idles final : public Method<ScaleProblem, ScaleAnswer> {
   int executions_ = 0;
 };
 
+/// Right until it is in the middle of being sampled.
+void die_later(const ScaleProblem& problem, ScaleAnswer& answer) {
+  static int executions = 0;
+  scale_loop(problem, answer);
+  if (++executions > 300'000) raise(SIGSEGV);
+}
+
 /// Wrong in the first process that runs in a folder, right in all later ones.
 void wrong_at_first(const ScaleProblem& problem, ScaleAnswer& answer) {
   static const bool first = [] {
@@ -99,6 +106,7 @@ void declare_misbehave(Suite& suite) {
       .add(Tier::naive, "wears-out", [] { return std::make_unique<WearsOut>(); })
       .add(Tier::naive, "idles", [] { return std::make_unique<Idles>(); })
       .add(Tier::naive, "chatters", chatter)
+      .add(Tier::naive, "dies-later", die_later)
       .add(Tier::reference, "fine-too", scale_loop)
       .control("factor-forgotten", factor_forgotten);
 }
