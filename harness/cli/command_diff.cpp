@@ -24,14 +24,8 @@ int diff_command(const Context& context, const Arguments& arguments) {
   const report::Format format = format_from(options.get<std::string>("format"));
   const record::RecordSet before = load_records({options.words()[0]});
   const record::RecordSet after = load_records({options.words()[1]});
-  try {
-    write_output(output_path(options),
-                 report::diff_table(before, after, format, report_filter(options)));
-  } catch (const report::NothingToShow& error) {
-    throw UsageError(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw UsageError(error.what());
-  }
+  write_report(options,
+               [&] { return report::diff_table(before, after, format, report_filter(options)); });
   return kFine;
 }
 

@@ -58,13 +58,7 @@ int export_command(const Context& context, const Arguments& arguments) {
     throw UsageError("--claims goes with --format junit");
   if (options.get<bool>("samples") && format != "csv")
     throw UsageError("--samples goes with --format csv");
-  try {
-    write_output(output_path(options), text_of(context, options, format));
-  } catch (const report::NothingToShow& error) {
-    throw UsageError(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw UsageError(error.what());
-  }
+  write_report(options, [&] { return text_of(context, options, format); });
   return kFine;
 }
 

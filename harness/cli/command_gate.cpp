@@ -71,15 +71,6 @@ fs::path program_from(const Options& options, const char* name) {
   return fs::absolute(path);
 }
 
-template <class Number>
-Number between(const Options& options, const char* name, Number fallback, Number least,
-               Number most) {
-  const Number value = options.has(name) ? options.get<Number>(name) : fallback;
-  if (!(value >= least && value <= most))
-    throw UsageError(fmt::format("--{} {}: must be from {} to {}", name, value, least, most));
-  return value;
-}
-
 run::Plan plan_from(const Context& context, const Options& options) {
   run::Filter filter = filter_from(options);
   // What belongs to the project; peers are other people's code, the same on both sides.

@@ -15,6 +15,7 @@
 #include "harness/machine/build.hpp"
 #include "harness/machine/environment.hpp"
 #include "harness/measure/clock.hpp"
+#include "harness/model/time.hpp"
 
 namespace ashlar::cli {
 
@@ -61,18 +62,11 @@ std::string label_of(const gate::Trial& trial) {
                         : std::string("A/A on the quiet machine");
 }
 
-int whole(const Options& options, const char* name, int least, int most) {
-  const int value = options.get<int>(name);
-  if (value < least || value > most)
-    throw UsageError(fmt::format("--{} {}: must be from {} to {}", name, value, least, most));
-  return value;
-}
-
 std::vector<gate::Trial> trials_from(const Options& options) {
   const bool quick = options.get<bool>("quick");
-  const int comparisons = whole(options, "comparisons", 0, 1'000'000);
-  const int gates = whole(options, "gates", 0, 1'000'000);
-  const int load = whole(options, "load", 0, 1024);
+  const int comparisons = between(options, "comparisons", 0, 0, 1'000'000);
+  const int gates = between(options, "gates", 0, 0, 1'000'000);
+  const int load = between(options, "load", 0, 0, 1024);
   const double margin = options.get<double>("margin");
   if (!(margin > 0 && margin < 1))
     throw UsageError(fmt::format("--margin {}: must be between 0 and 1, as in 0.05", margin));
@@ -148,7 +142,7 @@ int selftest_command(const Context& context, const Arguments& arguments) {
     if (out.is_open()) {
       model::Json line = gate::to_json(results.back());
       line["machine_id"] = machine::machine_id(environment);
-      line["time"] = run::utc_now();
+      line["time"] = model::utc_now();
       line["build"] = machine::describe_build();
       out << line.dump() << std::endl;
       if (!out) throw std::runtime_error("cannot write '" + options.get<std::string>("out") + "'");

@@ -35,13 +35,7 @@ int table_command(const Context& context, const Arguments& arguments) {
   }
   chosen.filter = report_filter(options);
   const record::RecordSet records = load_records(options.words());
-  try {
-    write_output(output_path(options), report::tables(records, chosen));
-  } catch (const report::NothingToShow& error) {
-    throw UsageError(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw UsageError(error.what());
-  }
+  write_report(options, [&] { return report::tables(records, chosen); });
   return kFine;
 }
 

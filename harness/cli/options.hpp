@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <boost/program_options.hpp>
 
 #include "harness/cli/command.hpp"
@@ -50,6 +51,16 @@ run::Filter filter_from(const Options& options);
 std::vector<std::pair<std::string, std::string>> axis_choices(const Options& options);
 model::Mode mode_from(const Options& options);
 std::uint64_t seed_from(const Options& options);
+
+/// The number given for an option, or `fallback` without one. Throws UsageError beyond the bounds.
+template <class Number>
+Number between(const Options& options, const char* name, Number fallback, Number least,
+               Number most) {
+  const Number value = options.has(name) ? options.get<Number>(name) : fallback;
+  if (!(value >= least && value <= most))
+    throw UsageError(fmt::format("--{} {}: must be from {} to {}", name, value, least, most));
+  return value;
+}
 
 /// Record files from words; without any, the newest one in ashlar-runs/. Throws UsageError naming
 /// what is missing.

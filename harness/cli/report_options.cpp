@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "harness/report/tables.hpp"
+
 namespace ashlar::cli {
 
 namespace po = boost::program_options;
@@ -49,6 +51,16 @@ record::RecordSet load_records(const std::vector<std::string>& words) {
 std::optional<std::string> output_path(const Options& options) {
   if (!options.has("out")) return std::nullopt;
   return options.get<std::string>("out");
+}
+
+void write_report(const Options& options, const std::function<std::string()>& make) {
+  try {
+    write_output(output_path(options), make());
+  } catch (const report::NothingToShow& error) {
+    throw UsageError(error.what());
+  } catch (const std::invalid_argument& error) {
+    throw UsageError(error.what());
+  }
 }
 
 }  // namespace ashlar::cli

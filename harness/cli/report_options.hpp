@@ -1,5 +1,7 @@
 #pragma once
 // What the verbs that read records share.
+#include <functional>
+
 #include "harness/cli/options.hpp"
 #include "harness/report/text.hpp"
 #include "harness/report/view.hpp"
@@ -18,5 +20,9 @@ record::RecordSet load_records(const std::vector<std::string>& words);
 
 /// --out, when given.
 std::optional<std::string> output_path(const Options& options);
+
+/// Writes what `make` returns to --out or the terminal. That there is nothing to show, or that the
+/// words fit the records badly, becomes a UsageError.
+void write_report(const Options& options, const std::function<std::string()>& make);
 
 }  // namespace ashlar::cli

@@ -8,11 +8,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <random>
 
 #include <fmt/format.h>
 
+#include "harness/model/time.hpp"
 #include "harness/run/plan.hpp"
 
 namespace ashlar::cli {
@@ -96,12 +96,7 @@ ScratchFolder::~ScratchFolder() {
 }
 
 std::string new_run_id() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y%m%dT%H%M%SZ", &parts);
-  return fmt::format("{}-{:08x}", text, std::random_device()());
+  return fmt::format("{}-{:08x}", model::utc_now("%Y%m%dT%H%M%SZ"), std::random_device()());
 }
 
 }  // namespace ashlar::cli

@@ -11,6 +11,7 @@
 #include "harness/machine/build.hpp"
 #include "harness/machine/environment.hpp"
 #include "harness/machine/memory_limit.hpp"
+#include "harness/model/time.hpp"
 #include "harness/trace/recorder.hpp"
 
 namespace ashlar::cli {
@@ -192,7 +193,7 @@ record::RunRecord run_record(const Context& context, const ChosenPlan& plan,
   record.plan_hash = plan.whole.hash;
   record.argv = context.all_arguments;
   if (!record.argv.empty()) record.argv[0] = fs::path(record.argv[0]).filename().string();
-  record.started = run::utc_now();
+  record.started = model::utc_now();
   record.mode = model::name_of(plan.whole.mode);
   record.seed = plan.whole.seed;
   record.threads = chosen.threads;

@@ -12,9 +12,8 @@
 #include <fmt/ranges.h>
 
 #include "harness/model/suite.hpp"
-#include "harness/run/process.hpp"
+#include "harness/run/requests.hpp"
 #include "harness/run/supervisor.hpp"
-#include "harness/run/worker.hpp"
 
 namespace ashlar::gate {
 
@@ -72,15 +71,8 @@ class Counter {
           const fs::path& scratch)
       : scratch_(scratch), process_(command_for(program, scratch), {}, scratch) {
     id_ = process_.id();
-    ask({{"do", "hello"}, {"protocol", run::kProtocol}});
-    const Json opened =
-        ask({{"do", "open"},
-             {"suite", planned.experiment->suite},
-             {"experiment", planned.experiment->name},
-             {"mode", model::name_of(plan.mode)},
-             {"point", planned.point.to_json()},
-             {"seed", run::point_seed(plan.seed, *planned.experiment, planned.point)}});
-    unsupported_ = opened.at("unsupported");
+    ask(run::hello_request());
+    unsupported_ = ask(run::open_request(plan, planned)).at("unsupported");
   }
 
   bool alive() const { return process_.alive(); }
@@ -111,9 +103,7 @@ class Counter {
     run::Limits limits;
     limits.deadline = std::chrono::minutes(3);
     const run::Reply reply = process_.request(request, limits);
-    if (reply.kind != run::Reply::Kind::message) throw std::runtime_error(reply.reason);
-    if (!reply.message.value("ok", false))
-      throw std::runtime_error(reply.message.value("error", "refused without a reason"));
+    if (const auto why = run::refusal(reply)) throw std::runtime_error(*why);
     return reply.message;
   }
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "harness/run/worker.hpp"
+#include "harness/run/requests.hpp"
 
 namespace ashlar::gate {
 
@@ -14,12 +14,6 @@ using run::Reply;
 
 constexpr double kSetup_s = 120;     // starting, making the problem, the oracle
 constexpr double kExecution_s = 30;  // the least that an execution is given
-
-std::optional<std::int64_t> optional_integer(const Json& json, const char* field) {
-  const auto found = json.find(field);
-  if (found == json.end() || found->is_null()) return std::nullopt;
-  return found->get<std::int64_t>();
-}
 
 /// The least seen over all processes.
 void keep_least(std::optional<std::int64_t>& least, std::optional<std::int64_t> seen) {
@@ -35,7 +29,7 @@ void WorkerSide::start() {
   process_ = std::make_unique<run::WorkerProcess>(options_.command, options_.environment,
                                                   options_.scratch);
   Fate fate;
-  const auto greeting = ask({{"do", "hello"}, {"protocol", run::kProtocol}}, kSetup_s, fate);
+  const auto greeting = ask(run::hello_request(), kSetup_s, fate);
   if (greeting && greeting->value("protocol", 0) == run::kProtocol) return;
   throw run::UsageError(fmt::format("--{} '{}': is no ashlar that speaks worker protocol {}{}{}",
                                     options_.name, options_.command.front(), run::kProtocol,
@@ -56,14 +50,10 @@ std::optional<Json> WorkerSide::ask(const Json& request, double least_s, Fate& f
   limits.deadline = std::chrono::milliseconds(static_cast<std::int64_t>(1000 * seconds));
   limits.memory_bytes = options_.memory_bytes;
   const Reply reply = process_->request(request, limits);
-  if (reply.kind == Reply::Kind::message && reply.message.value("ok", false)) return reply.message;
-  fate.kind = Fate::Kind::broken;
-  if (reply.kind == Reply::Kind::message) {
-    fate.reason = reply.message.value("error", std::string("refused without a reason"));
-    return std::nullopt;
-  }
-  fate.reason = reply.reason;
-  stop();
+  const auto why = run::refusal(reply);
+  if (!why) return reply.message;
+  fate = {Fate::Kind::broken, *why};
+  if (reply.kind != Reply::Kind::message) stop();
   return std::nullopt;
 }
 
@@ -71,14 +61,7 @@ Fate WorkerSide::open(const run::PlannedPoint& planned, const run::Plan& plan) {
   point_ = nullptr;
   verified_.clear();
   Fate fate;
-  const auto opened =
-      ask({{"do", "open"},
-           {"suite", planned.experiment->suite},
-           {"experiment", planned.experiment->name},
-           {"mode", model::name_of(plan.mode)},
-           {"point", planned.point.to_json()},
-           {"seed", run::point_seed(plan.seed, *planned.experiment, planned.point)}},
-          kSetup_s, fate);
+  const auto opened = ask(run::open_request(plan, planned), kSetup_s, fate);
   if (!opened) {
     // What this build never had is no fault of it.
     if (fate.reason.starts_with("no such suite or experiment")) fate.kind = Fate::Kind::absent;
@@ -142,8 +125,8 @@ Fate WorkerSide::verify(const std::string& implementation, bool again, Evidence*
   evidence->first_ns = answer->value("first_ns", std::int64_t{0});
   evidence->norms = answer->at("norms");
   evidence->limit = answer->at("limit");
-  keep_least(evidence->peak_extra_bytes, optional_integer(*answer, "peak_extra_bytes"));
-  keep_least(evidence->workspace_bytes, optional_integer(*answer, "workspace_bytes"));
+  keep_least(evidence->peak_extra_bytes, run::optional_integer(*answer, "peak_extra_bytes"));
+  keep_least(evidence->workspace_bytes, run::optional_integer(*answer, "workspace_bytes"));
   return {};
 }
 
@@ -152,9 +135,7 @@ Taken WorkerSide::sample(const std::string& implementation, std::int64_t batch) 
   Taken taken;
   const Fate fate = guarded([&] {
     Fate refusal;
-    const auto answer =
-        ask({{"do", "sample"}, {"implementation", implementation}, {"n", 1}, {"batch", batch}},
-            kExecution_s, refusal);
+    const auto answer = ask(run::sample_request(implementation, batch), kExecution_s, refusal);
     if (!answer) return refusal;
     const auto only = [&](const char* field) {
       return answer->at(field).at(0).get<std::int64_t>();

@@ -9,22 +9,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <ctime>
 #include <system_error>
+
+#include "harness/model/time.hpp"
 
 namespace ashlar::machine {
 namespace {
 
 constexpr std::size_t kMostShown = 300;
-
-std::string now_utc() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
 
 }  // namespace
 
@@ -71,7 +63,7 @@ bool TimingLock::try_hold(const std::string& command) {
   }
   held_ = true;
   const std::string text =
-      fmt::format("process {}, '{}', since {}\n", ::getpid(), command, now_utc());
+      fmt::format("process {}, '{}', since {}\n", ::getpid(), command, model::utc_now());
   const bool written =
       ::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, text.data(), text.size(), 0) > 0;
   if (!written) errno = 0;  // a full disk: the lock holds without a name on it

@@ -29,7 +29,6 @@ class Rotation final : public model::Trial {
   void fetch() override;
   std::vector<model::TensorView> answer() override;
   model::Outcome outcome() const override;
-  std::size_t size() const { return trials_.size(); }
 
  private:
   std::vector<std::unique_ptr<model::Trial>> trials_;

@@ -33,7 +33,4 @@ class Journal {
   double seconds_ = 0;
 };
 
-/// ISO 8601 in UTC, to the second.
-std::string utc_now();
-
 }  // namespace ashlar::run

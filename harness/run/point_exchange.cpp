@@ -7,18 +7,13 @@
 #include <fmt/format.h>
 
 #include "harness/run/point_run.hpp"
-#include "harness/run/worker.hpp"
+#include "harness/run/requests.hpp"
 
 namespace ashlar::run {
 
 using record::Status;
 
 namespace {
-
-std::optional<std::int64_t> optional_integer(const Json& json, const char* field) {
-  if (!json.contains(field) || json.at(field).is_null()) return std::nullopt;
-  return json.at(field).get<std::int64_t>();
-}
 
 Status status_of(Reply::Kind kind) {
   switch (kind) {
@@ -31,13 +26,6 @@ Status status_of(Reply::Kind kind) {
     default:
       return Status::crashed;
   }
-}
-
-/// Why a request was not answered with ok; nothing when it was.
-std::optional<std::string> refusal(const Reply& reply) {
-  if (reply.kind != Reply::Kind::message) return reply.reason;
-  if (reply.message.value("ok", false)) return std::nullopt;
-  return reply.message.value("error", std::string("refused without a reason"));
 }
 
 }  // namespace
@@ -53,13 +41,7 @@ std::map<std::string, double> numbers_from(const Json& json) {
 }
 
 Json PointRun::open_request() const {
-  Json request = {
-      {"do", "open"},
-      {"suite", planned_.experiment->suite},
-      {"experiment", planned_.experiment->name},
-      {"mode", model::name_of(supervisor_.plan_.mode)},
-      {"point", planned_.point.to_json()},
-      {"seed", point_seed(supervisor_.plan_.seed, *planned_.experiment, planned_.point)}};
+  Json request = run::open_request(supervisor_.plan_, planned_);
   if (!tensors_.empty()) request["tensors"] = tensors_;
   if (supervisor_.options_.cold_bytes > 0) request["cold_bytes"] = supervisor_.options_.cold_bytes;
   return request;
@@ -85,7 +67,7 @@ std::optional<PointRun::Refused> PointRun::try_to_open() {
   if (!worker_ || !worker_->alive())
     worker_ = supervisor_.start(supervisor_.options_.worker_command);
   std::vector<std::pair<const char*, Json>> requests = {
-      {"the worker did not start", {{"do", "hello"}, {"protocol", kProtocol}}},
+      {"the worker did not start", hello_request()},
       {"the problem could not be made", open_request()}};
   if (planned_.experiment->kind == model::Kind::timed && !supervisor_.options_.profile) {
     requests.push_back({"the oracle gave no answer",
@@ -132,7 +114,7 @@ bool PointRun::open_external(Entry& entry) {
     entry.own_worker = supervisor_.start(command);
     Reply reply;
     std::string verb;
-    for (const Json& request : {Json{{"do", "hello"}, {"protocol", kProtocol}}, open_request()}) {
+    for (const Json& request : {hello_request(), open_request()}) {
       verb = request.at("do");
       reply = supervisor_.exchange(*entry.own_worker, request, setup_limits());
       if (refusal(reply)) break;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "harness/run/point_run.hpp"
+#include "harness/run/requests.hpp"
 
 namespace ashlar::run {
 
@@ -24,10 +25,6 @@ void shuffle(std::vector<std::size_t>& order, std::uint64_t seed) {
     seed = model::stable_hash(std::to_string(i), seed);
     std::swap(order[i - 1], order[(seed >> 11) % i]);
   }
-}
-
-Json sample_request(const std::string& implementation, std::int64_t batch) {
-  return {{"do", "sample"}, {"implementation", implementation}, {"n", 1}, {"batch", batch}};
 }
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "harness/run/curve.hpp"
 #include "harness/run/expected_file.hpp"
 #include "harness/run/plan.hpp"
+#include "harness/run/requests.hpp"
 #include "harness/run/tensor_file.hpp"
 
 namespace ashlar::run {

@@ -12,8 +12,6 @@
 
 namespace ashlar::run {
 
-inline constexpr int kProtocol = 1;
-
 /// What a worker needs of the program around it, so that this folder links no calibration and no
 /// device code.
 struct WorkerServices {
