@@ -12,31 +12,15 @@
 
 #include "harness/gate/busy.hpp"
 #include "harness/gate/selftest_suite.hpp"
+#include "harness/testing/program.hpp"
 
 using namespace ashlar;
 using namespace ashlar::gate;
 using Catch::Contains;
+using testing::Folder;
+using testing::write_text;
 
 namespace {
-
-class File {
- public:
-  explicit File(const std::string& text)
-      : path_(std::filesystem::temp_directory_path() /
-              ("ashlar-selftest-" + std::to_string(getpid()) + ".jsonl")) {
-    std::ofstream(path_) << text;
-  }
-  ~File() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string line_of(int load, double slow_down, std::size_t slower, std::size_t same) {
   TrialResult result;
@@ -54,9 +38,10 @@ std::string line_of(int load, double slow_down, std::size_t slower, std::size_t 
 }  // namespace
 
 TEST_CASE("the newest line of each question stands for the runner") {
-  const File file(line_of(2, 0, 5, 295) + line_of(0, 0, 0, 300) + line_of(2, 0, 0, 300) +
-                  line_of(0, 0.1, 48, 2));
-  const auto runner = read_runner(file.path());
+  const Folder folder;
+  write_text(folder / "s.jsonl", line_of(2, 0, 5, 295) + line_of(0, 0, 0, 300) +
+                                     line_of(2, 0, 0, 300) + line_of(0, 0.1, 48, 2));
+  const auto runner = read_runner(folder / "s.jsonl");
   REQUIRE(runner.has_value());
   CHECK(runner->machine_id == "some-machine");
   REQUIRE(runner->trials.size() == 3);
@@ -74,12 +59,13 @@ TEST_CASE("the newest line of each question stands for the runner") {
 }
 
 TEST_CASE("a file that is none of the self-test's is named with its line") {
-  const File file(line_of(2, 0, 0, 300) + "{\"schema\": 1, \"kind\": \"run\"}\n");
-  CHECK_THROWS_WITH(read_runner(file.path()),
+  const Folder folder;
+  write_text(folder / "s.jsonl", line_of(2, 0, 0, 300) + "{\"schema\": 1, \"kind\": \"run\"}\n");
+  CHECK_THROWS_WITH(read_runner(folder / "s.jsonl"),
                     Contains(".jsonl:2: not a line of 'ashlar selftest'"));
   CHECK_THROWS_WITH(read_runner("no-such-file"), Contains("cannot read 'no-such-file'"));
-  const File empty("");
-  CHECK_FALSE(read_runner(empty.path()).has_value());
+  write_text(folder / "empty.jsonl", "");
+  CHECK_FALSE(read_runner(folder / "empty.jsonl").has_value());
 }
 
 TEST_CASE("rates come with what they bound") {

@@ -10,30 +10,13 @@
 
 #include <catch2/catch.hpp>
 
+#include "harness/testing/program.hpp"
+
 namespace ashlar::record {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A folder of its own for each test.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "ashlar-record-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
+using testing::Folder;
 
 CaseRecord timed(int round, std::vector<std::int64_t> samples, std::string run = "run-1") {
   CaseRecord record;
@@ -50,11 +33,6 @@ RunRecord run(std::string id) {
   return record;
 }
 
-std::string contents(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 void put(const fs::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary | std::ios::app) << text;
 }
@@ -68,7 +46,7 @@ TEST_CASE("what a writer appends a reader finds") {
     Writer writer(path);
     writer.append(run("run-1"));
     writer.append(timed(0, {5, 6}));
-    CHECK(contents(path) == line_of(run("run-1")) + line_of(timed(0, {5, 6})));
+    CHECK(testing::read_text(path) == line_of(run("run-1")) + line_of(timed(0, {5, 6})));
   }
   const RecordSet set = load({path});
   REQUIRE(set.runs.size() == 1);
@@ -85,7 +63,7 @@ TEST_CASE("a writer refuses a file that exists, unless it goes on with it") {
   CHECK_THROWS_AS(Writer(folder / "none.jsonl", Writer::Mode::append), std::system_error);
   put(path, R"({"schema":1,"kind":"ca)");
   Writer(path, Writer::Mode::append).append(timed(1, {7}));
-  CHECK(contents(path) == line_of(run("run-1")) + line_of(timed(1, {7})));
+  CHECK(testing::read_text(path) == line_of(run("run-1")) + line_of(timed(1, {7})));
 }
 
 TEST_CASE("going on with a file that is one torn line, or whose torn line is long") {
@@ -93,11 +71,11 @@ TEST_CASE("going on with a file that is one torn line, or whose torn line is lon
   const fs::path torn = folder / "torn.jsonl";
   put(torn, "{");
   Writer(torn, Writer::Mode::append).append(timed(1, {7}));
-  CHECK(contents(torn) == line_of(timed(1, {7})));
+  CHECK(testing::read_text(torn) == line_of(timed(1, {7})));
   const fs::path lengthy = folder / "long.jsonl";
   put(lengthy, line_of(run("run-1")) + std::string(200'000, 'x'));
   Writer(lengthy, Writer::Mode::append).append(timed(1, {7}));
-  CHECK(contents(lengthy) == line_of(run("run-1")) + line_of(timed(1, {7})));
+  CHECK(testing::read_text(lengthy) == line_of(run("run-1")) + line_of(timed(1, {7})));
 }
 
 TEST_CASE("when the disk is full the lines before stay whole, and writing can go on later") {
@@ -105,7 +83,7 @@ TEST_CASE("when the disk is full the lines before stay whole, and writing can go
   const fs::path path = folder / "run.jsonl";
   Writer writer(path);
   writer.append(run("run-1"));
-  const std::string before = contents(path);
+  const std::string before = testing::read_text(path);
 
   rlimit old{};
   REQUIRE(::getrlimit(RLIMIT_FSIZE, &old) == 0);
@@ -123,9 +101,9 @@ TEST_CASE("when the disk is full the lines before stay whole, and writing can go
   std::signal(SIGXFSZ, old_handler);
 
   CHECK_THAT(message, Catch::Contains("the lines before are whole"));
-  CHECK(contents(path) == before);
+  CHECK(testing::read_text(path) == before);
   writer.append(timed(0, {2}));
-  CHECK(contents(path) == before + line_of(timed(0, {2})));
+  CHECK(testing::read_text(path) == before + line_of(timed(0, {2})));
 }
 
 TEST_CASE("text that is not UTF-8 does not cost the line") {

@@ -5,41 +5,25 @@
 #include <limits>
 #include <string>
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 
 #include "harness/record/file.hpp"
+#include "harness/testing/program.hpp"
 
 namespace ashlar::record {
 namespace {
 
 namespace fs = std::filesystem;
 using Catch::Contains;
+using testing::Folder;
 using Rows = std::vector<Json>;
 
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "ashlar-import-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  fs::path put(const std::string& name, const std::string& bytes) const {
-    fs::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << bytes;
-    return path_ / name;
-  }
-
- private:
-  fs::path path_;
-};
+fs::path put(const Folder& folder, const std::string& name, const std::string& bytes) {
+  const fs::path path = folder / name;
+  fs::create_directories(path.parent_path());
+  testing::write_text(path, bytes);
+  return path;
+}
 
 ImportOptions options() {
   ImportOptions chosen;
@@ -63,7 +47,7 @@ Json row(const std::string& name, double time, const char* unit = "ns") {
 
 Imported google(const Rows& rows, const ImportOptions& chosen = options()) {
   const Folder folder;
-  return import_google_benchmark(folder.put("g.json", rows_of(rows)), chosen);
+  return import_google_benchmark(put(folder, "g.json", rows_of(rows)), chosen);
 }
 
 std::string google_error(const Rows& rows, const ImportOptions& chosen = options()) {
@@ -166,7 +150,7 @@ TEST_CASE("files that are none of Google Benchmark's") {
   const Folder folder;
   const auto error_of = [&](const std::string& bytes) {
     try {
-      import_google_benchmark(folder.put("g.json", bytes), options());
+      import_google_benchmark(put(folder, "g.json", bytes), options());
     } catch (const FileError& error) {
       return std::string(error.what());
     }
@@ -229,11 +213,11 @@ std::string floats(const std::vector<float>& values) {
 
 TEST_CASE("nvbench: samples beside the file, else the mean, which is one sample") {
   const Folder folder;
-  folder.put("o.json-bin/0.bin", floats({1e-5f, 2e-5f, 3e-5f}));
+  put(folder, "o.json-bin/0.bin", floats({1e-5f, 2e-5f, 3e-5f}));
   const Imported imported = import_nvbench(
-      folder.put("o.json",
-                 nvbench_file({state(1024, "1.25e-05", "o.json-bin/0.bin"), state(4096, "2.5e-05"),
-                               state(8192, "5e-05", "o.json-bin/9.bin")})),
+      put(folder, "o.json",
+          nvbench_file({state(1024, "1.25e-05", "o.json-bin/0.bin"), state(4096, "2.5e-05"),
+                        state(8192, "5e-05", "o.json-bin/9.bin")})),
       options());
   REQUIRE(imported.cases.size() == 3);
   CHECK(imported.cases[0].samples_ns == std::vector<std::int64_t>{10'000, 20'000, 30'000});
@@ -256,7 +240,7 @@ TEST_CASE("nvbench: skipped states, two devices, and what is wrong") {
   skipped["is_skipped"] = true;
   skipped["skip_reason"] = "too large";
   const auto read = [&](const Rows& states) {
-    return import_nvbench(folder.put("o.json", nvbench_file(states)), options());
+    return import_nvbench(put(folder, "o.json", nvbench_file(states)), options());
   };
   const Imported imported = read({skipped, state(2, "1", nullptr, 0), state(2, "1", nullptr, 1)});
   CHECK(imported.cases.at(0).status == Status::unsupported);
@@ -266,12 +250,12 @@ TEST_CASE("nvbench: skipped states, two devices, and what is wrong") {
                     Contains("'copy' at Device=0: comes twice"));
   CHECK_THROWS_WITH(read({state(1, "fast")}), Contains("has no mean time"));
   CHECK_THROWS_WITH(read({}), Contains("holds no results"));
-  CHECK_THROWS_WITH(import_nvbench(folder.put("g.json", rows_of({row("a", 1)})), options()),
+  CHECK_THROWS_WITH(import_nvbench(put(folder, "g.json", rows_of({row("a", 1)})), options()),
                     Contains("not the JSON of nvbench"));
-  folder.put("o.json-bin/1.bin", "12345");
+  put(folder, "o.json-bin/1.bin", "12345");
   CHECK_THROWS_WITH(read({state(1, "1", "o.json-bin/1.bin")}),
                     Contains("no whole number of 32-bit floats"));
-  folder.put("o.json-bin/2.bin", floats({std::numeric_limits<float>::quiet_NaN()}));
+  put(folder, "o.json-bin/2.bin", floats({std::numeric_limits<float>::quiet_NaN()}));
   CHECK_THROWS_WITH(read({state(1, "1", "o.json-bin/2.bin")}), Contains("which is no time"));
 }
 

@@ -1,7 +1,5 @@
 #include "harness/report/figures.hpp"
 
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -12,37 +10,16 @@
 #include "harness/report/made_up.hpp"
 #include "harness/report/page.hpp"
 #include "harness/report/tables.hpp"
+#include "harness/testing/program.hpp"
 
 namespace ashlar::report {
 
 namespace fs = std::filesystem;
 using Catch::Contains;
 using record::RecordSet;
+using testing::Folder;
 
 namespace {
-
-/// A folder of its own that goes away.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "ashlar-figures-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-std::string contents(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 bool have_gnuplot() { return std::system("gnuplot --version > /dev/null 2>&1") == 0; }
 
@@ -350,7 +327,7 @@ TEST_CASE("gnuplot draws every kind without a warning", "[report]") {
   CHECK(written.files.size() == 12);
   for (const fs::path& file : written.files) CHECK(fs::file_size(file) > 500);
   const std::string svg =
-      contents(folder.path() / "attention-forward-time-20260704T101500-ab12.svg");
+      testing::read_text(folder.path() / "attention-forward-time-20260704T101500-ab12.svg");
   CHECK_THAT(svg, Contains("head_dim = 64, causal = true") && Contains("flash") && Contains("16k"));
   CHECK_THAT(svg, Contains("DejaVu Sans"));
 }

@@ -1,10 +1,8 @@
 #include "harness/run/history.hpp"
 
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include <catch2/catch.hpp>
+
+#include "harness/testing/program.hpp"
 
 using namespace ashlar;
 using namespace ashlar::run;
@@ -22,12 +20,7 @@ const std::string kId = "id-";
 /// A record file in the making.
 class File {
  public:
-  File() {
-    std::string name = (fs::temp_directory_path() / "ashlar-history-test-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    writer_ = std::make_unique<record::Writer>(folder_ / "r.jsonl");
-  }
-  ~File() { fs::remove_all(folder_); }
+  File() { writer_ = std::make_unique<record::Writer>(folder_ / "r.jsonl"); }
 
   void run(const std::string& id = kRun) {
     record::RunRecord run;
@@ -70,7 +63,7 @@ class File {
   History history() const { return read_history(folder_ / "r.jsonl"); }
 
  private:
-  fs::path folder_;
+  testing::Folder folder_;
   std::unique_ptr<record::Writer> writer_;
 };
 
