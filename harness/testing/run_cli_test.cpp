@@ -189,8 +189,10 @@ TEST_CASE("a wrong answer in one round of several still ends in 2") {
 
 TEST_CASE("an implementation that hangs is left out from then on and costs the others nothing") {
   const Folder folder;
+  // The budget is as long as the deadline: charged to it, the hang would leave nothing for the
+  // rest.
   const Ended ended = toy_run(folder, {"toy", "--only", "hangs|fine$|toy/scale.*loop", "--timeout",
-                                       "1.5", "--budget", "2", "--rounds", "2"});
+                                       "6", "--budget", "6", "--rounds", "2"});
   INFO(ended.errors);
   CHECK(ended.status == 0);
   int timeouts = 0;
