@@ -11,26 +11,26 @@ namespace ashlar::flashattention2::baselines {
 
 namespace {
 
-const ForwardParams& supported(const ForwardParams& params) {
-  validate(params);
+const AttentionParams& supported(const AttentionParams& params) {
+  validate_forward(params);
   if (const auto reason = chunked_unsupported(params)) throw std::invalid_argument(*reason);
   return params;
 }
 
 }  // namespace
 
-std::optional<std::string> chunked_unsupported(const ForwardParams& params) {
+std::optional<std::string> chunked_unsupported(const AttentionParams& params) {
   return unfused_unsupported(params);
 }
 
-ChunkedForward::ChunkedForward(const ForwardParams& params)
+ChunkedForward::ChunkedForward(const AttentionParams& params)
     : params_(supported(params)), threads_(core::thread_count()), dense_(params) {
   std::map<std::pair<Index, Index>, std::size_t> known;
   std::size_t scratch_bytes = 0;
   const Index rows_total = params.seqlen_q();
   for (Index first = 0; first < rows_total; first += kChunkRows) {
     const Index rows = std::min(kChunkRows, rows_total - first);
-    const Index width = params.visible_columns(first + rows - 1);
+    const Index width = params.mask(params.sequence(0)).columns(first + rows - 1).end;
     const auto [at, added] = known.try_emplace({rows, width}, blocks_.size());
     if (added) {
       blocks_.emplace_back(params, rows, width, 1, threads_);

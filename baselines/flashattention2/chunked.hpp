@@ -14,7 +14,7 @@
 
 namespace ashlar::flashattention2::baselines {
 
-std::optional<std::string> chunked_unsupported(const ForwardParams& params);
+std::optional<std::string> chunked_unsupported(const AttentionParams& params);
 
 class ChunkedForward {
  public:
@@ -23,7 +23,7 @@ class ChunkedForward {
   /// Keeps the pointers of params; takes core::thread_count() threads, for good, each with chunks
   /// of its own. Primitives and scratch are made here, outside of timing. Throws
   /// std::invalid_argument for an invalid or unsupported problem.
-  explicit ChunkedForward(const ForwardParams& params);
+  explicit ChunkedForward(const AttentionParams& params);
   void operator()();
   std::size_t workspace_bytes() const;
 
@@ -33,7 +33,7 @@ class ChunkedForward {
     std::size_t block;  // in blocks_
   };
 
-  ForwardParams params_;
+  AttentionParams params_;
   int threads_;
   DenseKeysValues dense_;
   std::vector<UnfusedBlock> blocks_;  // one for each shape of chunk

@@ -19,8 +19,8 @@ namespace {
 
 std::size_t float_bytes(Index count) { return static_cast<std::size_t>(count) * sizeof(float); }
 
-const StripKernels& find_kernels(const ForwardParams& params, const Fa1Options& options) {
-  validate(params);
+const StripKernels& find_kernels(const AttentionParams& params, const Fa1Options& options) {
+  validate_forward(params);
   if (const auto reason = strips_unsupported(params)) throw std::invalid_argument(*reason);
   return select_strip_kernels(params.q.dtype, options.isa);
 }
@@ -58,8 +58,8 @@ void update_row(float* out, const float* product, Index head_dim, float block_ma
 }
 
 /// All rows of one head against keys [begin, end).
-void run_key_block(const StripDriver& driver, const ForwardParams& params, Index batch, Index head,
-                   Index begin, Index end, const HeadRows& rows, Worker& worker) {
+void run_key_block(const StripDriver& driver, const AttentionParams& params, Index batch,
+                   Index head, Index begin, Index end, const HeadRows& rows, Worker& worker) {
   const PackedShape& shape = driver.shape();
   auto* queries = worker.queries.as<std::uint32_t>();
   auto* product = worker.product.as<float>();
@@ -84,7 +84,7 @@ void run_key_block(const StripDriver& driver, const ForwardParams& params, Index
 }  // namespace
 
 struct Fa1Workspace::State {
-  State(const ForwardParams& params, const Fa1Options& options)
+  State(const AttentionParams& params, const Fa1Options& options)
       : kernels(find_kernels(params, options)),
         threads(options.threads > 0 ? options.threads : core::thread_count()),
         key_block(choose_key_block(options.key_block, kernels, params.head_dim())),
@@ -99,7 +99,7 @@ struct Fa1Workspace::State {
     for (int i = 0; i < threads; ++i) workers.emplace_back(packed.shape());
   }
 
-  void run_head(const ForwardParams& params, const StripDriver& driver, Index item, int worker);
+  void run_head(const AttentionParams& params, const StripDriver& driver, Index item, int worker);
 
   const StripKernels& kernels;
   int threads;
@@ -114,7 +114,7 @@ struct Fa1Workspace::State {
   core::DType dtype;
 };
 
-void Fa1Workspace::State::run_head(const ForwardParams& params, const StripDriver& driver,
+void Fa1Workspace::State::run_head(const AttentionParams& params, const StripDriver& driver,
                                    Index item, int worker) {
   const Index batch = item / params.heads_q();
   const Index head = item % params.heads_q();
@@ -143,7 +143,7 @@ void Fa1Workspace::State::run_head(const ForwardParams& params, const StripDrive
   }
 }
 
-Fa1Workspace::Fa1Workspace(const ForwardParams& params, const Fa1Options& options)
+Fa1Workspace::Fa1Workspace(const AttentionParams& params, const Fa1Options& options)
     : state_(std::make_unique<State>(params, options)) {}
 Fa1Workspace::Fa1Workspace(Fa1Workspace&&) noexcept = default;
 Fa1Workspace& Fa1Workspace::operator=(Fa1Workspace&&) noexcept = default;
@@ -160,12 +160,12 @@ std::size_t Fa1Workspace::bytes() const {
 core::Isa Fa1Workspace::isa() const { return state_->kernels.isa; }
 Index Fa1Workspace::key_block() const { return state_->key_block; }
 
-std::optional<std::string> fa1_unsupported(const ForwardParams& params) {
+std::optional<std::string> fa1_unsupported(const AttentionParams& params) {
   return strips_unsupported(params);
 }
 
-void fa1_forward(const ForwardParams& params, Fa1Workspace& workspace) {
-  validate(params);
+void fa1_forward(const AttentionParams& params, Fa1Workspace& workspace) {
+  validate_forward(params);
   Fa1Workspace::State& state = *workspace.state_;
   if (params.q.shape != state.q_shape || params.k.shape != state.k_shape ||
       params.q.dtype != state.dtype) {

@@ -24,7 +24,7 @@ struct Fa1Options {
 };
 
 /// Why FlashAttention-1's order cannot take the problem; nothing if it can (f32, bf16, f16).
-std::optional<std::string> fa1_unsupported(const ForwardParams& params);
+std::optional<std::string> fa1_unsupported(const AttentionParams& params);
 
 /// Packed keys and values, the statistics m and l of every row, and for 16-bit storage the output
 /// in single precision: O(N). Made once, outside of timing, for any number of calls on problems of
@@ -32,7 +32,7 @@ std::optional<std::string> fa1_unsupported(const ForwardParams& params);
 class Fa1Workspace {
  public:
   /// Throws std::invalid_argument for an invalid or unsupported problem or option.
-  explicit Fa1Workspace(const ForwardParams& params, const Fa1Options& options = {});
+  explicit Fa1Workspace(const AttentionParams& params, const Fa1Options& options = {});
   Fa1Workspace(Fa1Workspace&&) noexcept;
   Fa1Workspace& operator=(Fa1Workspace&&) noexcept;
   ~Fa1Workspace();
@@ -42,13 +42,13 @@ class Fa1Workspace {
   Index key_block() const;
 
  private:
-  friend void fa1_forward(const ForwardParams& params, Fa1Workspace& workspace);
+  friend void fa1_forward(const AttentionParams& params, Fa1Workspace& workspace);
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// Computes params.out and params.lse; packing is part of the call. Throws what validate() throws,
-/// and std::invalid_argument when shapes or storage type are not those of the workspace.
-void fa1_forward(const ForwardParams& params, Fa1Workspace& workspace);
+/// Computes params.out and params.lse; packing is part of the call. Throws what validate_forward()
+/// throws, and std::invalid_argument when shapes or storage type are not those of the workspace.
+void fa1_forward(const AttentionParams& params, Fa1Workspace& workspace);
 
 }  // namespace ashlar::flashattention2::baselines

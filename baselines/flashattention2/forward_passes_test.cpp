@@ -14,7 +14,7 @@ namespace {
 constexpr core::DType kTypes[] = {core::DType::f32, core::DType::bf16, core::DType::f16};
 
 template <class Forward>
-void run(const ForwardParams& params) {
+void run(const AttentionParams& params) {
   Forward forward(params);
   forward();
 }
@@ -27,11 +27,11 @@ ForwardPass fa1_order(core::Isa isa) {
       if (one == isa) pass.dtypes.push_back(dtype);
     }
   }
-  pass.run_tiled = [isa](const ForwardParams& params, Index key_block) {
+  pass.run_tiled = [isa](const AttentionParams& params, Index key_block) {
     baselines::Fa1Workspace workspace(params, {.key_block = key_block, .isa = isa});
     baselines::fa1_forward(params, workspace);
   };
-  pass.run = [isa](const ForwardParams& params) {
+  pass.run = [isa](const AttentionParams& params) {
     baselines::Fa1Workspace workspace(params, {.isa = isa});
     baselines::fa1_forward(params, workspace);
   };

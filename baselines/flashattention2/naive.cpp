@@ -39,9 +39,9 @@ void multiply_scores(const Head<T>& head, float scale, const View<float, 2>& sco
   }
 }
 
-void mask_scores(const ForwardParams& params, const View<float, 2>& scores) {
+void mask_scores(const Mask<Index>& mask, const View<float, 2>& scores) {
   for (Index i = 0; i < scores.shape[0]; ++i) {
-    for (Index j = params.visible_columns(i); j < scores.shape[1]; ++j) {
+    for (Index j = mask.columns(i).end; j < scores.shape[1]; ++j) {
       scores(i, j) = -std::numeric_limits<float>::infinity();
     }
   }
@@ -79,7 +79,7 @@ void multiply_values(const Head<T>& head, const View<float, 2>& weights) {
 }
 
 template <class T>
-void forward(const ForwardParams& params, const View<float, 2>& scores) {
+void forward(const AttentionParams& params, const View<float, 2>& scores) {
   const auto q = params.q.as<T>();
   const auto k = params.k.as<T>();
   const auto v = params.v.as<T>();
@@ -90,10 +90,11 @@ void forward(const ForwardParams& params, const View<float, 2>& scores) {
       const Head<T> head{matrix(q, batch, h), matrix(k, batch, kv), matrix(v, batch, kv),
                          matrix(out, batch, h)};
       multiply_scores(head, params.scale, scores);
-      mask_scores(params, scores);
+      const Mask<Index> mask = params.mask(params.sequence(batch));
+      mask_scores(mask, scores);
       for (Index i = 0; i < scores.shape[0]; ++i) {
         float* row = scores.data + i * scores.strides[0];
-        params.lse(batch, h, i) = softmax_row(row, scores.shape[1], params.visible_columns(i));
+        params.lse(batch, h, i) = softmax_row(row, scores.shape[1], mask.columns(i).end);
       }
       multiply_values(head, scores);
     }
@@ -102,13 +103,13 @@ void forward(const ForwardParams& params, const View<float, 2>& scores) {
 
 }  // namespace
 
-std::optional<std::string> naive_unsupported(const ForwardParams& params) {
+std::optional<std::string> naive_unsupported(const AttentionParams& params) {
   if (params.q.dtype == core::DType::f64) return "computes in float; f64 would be rounded";
-  return std::nullopt;
+  return beyond(params, Features());
 }
 
-NaiveForward::NaiveForward(const ForwardParams& params) : params_(params) {
-  validate(params);
+NaiveForward::NaiveForward(const AttentionParams& params) : params_(params) {
+  validate_forward(params);
   if (const auto reason = naive_unsupported(params)) throw std::invalid_argument(*reason);
   scores_ = core::AlignedBuffer(sizeof(float) * static_cast<std::size_t>(params.seqlen_q()) *
                                 static_cast<std::size_t>(params.seqlen_k()));

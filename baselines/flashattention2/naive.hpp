@@ -20,18 +20,18 @@
 namespace ashlar::flashattention2::baselines {
 
 /// Why the naive tier cannot take the problem; nothing if it can (f32, bf16, f16).
-std::optional<std::string> naive_unsupported(const ForwardParams& params);
+std::optional<std::string> naive_unsupported(const AttentionParams& params);
 
 class NaiveForward {
  public:
   /// Keeps the pointers of params. Throws std::invalid_argument for an invalid or unsupported
   /// problem.
-  explicit NaiveForward(const ForwardParams& params);
+  explicit NaiveForward(const AttentionParams& params);
   void operator()();
   std::size_t workspace_bytes() const { return scores_.bytes(); }
 
  private:
-  ForwardParams params_;
+  AttentionParams params_;
   core::AlignedBuffer scores_;  // (seqlen_q, seqlen_k) floats
 };
 

@@ -13,9 +13,9 @@ namespace {
 constexpr std::size_t kMebi = std::size_t{1} << 20;
 
 /// Rows of scores start at multiples of 16 bytes, for vector accesses and fast products.
-Index padded_columns(const ForwardParams& params) { return (params.seqlen_k() + 7) / 8 * 8; }
+Index padded_columns(const AttentionParams& params) { return (params.seqlen_k() + 7) / 8 * 8; }
 
-Index score_rows(const ForwardParams& params) {
+Index score_rows(const AttentionParams& params) {
   return params.batch() * params.heads_q() * params.seqlen_q();
 }
 
@@ -36,7 +36,7 @@ bool strides_fit(const Tensor& tensor) {
          row_stride(tensor) <= std::numeric_limits<int>::max();
 }
 
-std::optional<std::string> shape_unsupported(const ForwardParams& params) {
+std::optional<std::string> shape_unsupported(const AttentionParams& params) {
   const core::DType dtype = params.q.dtype;
   if (dtype != core::DType::f32 && dtype != core::DType::f16 && dtype != core::DType::bf16) {
     return "element type " + std::string(core::name_of(dtype));
@@ -47,11 +47,11 @@ std::optional<std::string> shape_unsupported(const ForwardParams& params) {
       !strides_fit(params.out)) {
     return "a row stride below the head size, or a negative stride";
   }
-  return std::nullopt;
+  return beyond(params, Features());
 }
 
-const ForwardParams& supported(const ForwardParams& params) {
-  validate(params);
+const AttentionParams& supported(const AttentionParams& params) {
+  validate_forward(params);
   if (const auto reason = naive_cuda_unsupported(params)) {
     throw std::invalid_argument("standard attention on CUDA: " + *reason);
   }
@@ -81,7 +81,7 @@ enum Operand : std::size_t { kQueries, kKeys, kScores, kValues, kOutput, kOperan
 
 /// The addresses that the two products take, one list per operand, all query heads in order. Query
 /// heads of a group name the same keys and values.
-std::array<std::vector<const void*>, kOperands> matrix_addresses(const ForwardParams& device,
+std::array<std::vector<const void*>, kOperands> matrix_addresses(const AttentionParams& device,
                                                                  const void* scores) {
   std::array<std::vector<const void*>, kOperands> lists;
   const Index head_bytes = device.seqlen_q() * padded_columns(device) *
@@ -100,7 +100,7 @@ std::array<std::vector<const void*>, kOperands> matrix_addresses(const ForwardPa
   return lists;
 }
 
-SoftmaxArguments softmax_arguments(const ForwardParams& device, void* scores) {
+SoftmaxArguments softmax_arguments(const AttentionParams& device, void* scores) {
   SoftmaxArguments arguments;
   arguments.scores = scores;
   arguments.lse = device.lse.data;
@@ -118,12 +118,12 @@ SoftmaxArguments softmax_arguments(const ForwardParams& device, void* scores) {
 
 }  // namespace
 
-std::size_t naive_cuda_score_bytes(const ForwardParams& params) {
+std::size_t naive_cuda_score_bytes(const AttentionParams& params) {
   return static_cast<std::size_t>(score_rows(params)) *
          static_cast<std::size_t>(padded_columns(params)) * core::size_of(params.q.dtype);
 }
 
-std::size_t naive_cuda_needed_bytes(const ForwardParams& params) {
+std::size_t naive_cuda_needed_bytes(const AttentionParams& params) {
   constexpr std::size_t kLibraryBytes = 64 * kMebi;  // cuBLAS's workspace and kernels
   const std::size_t element = core::size_of(params.q.dtype);
   return naive_cuda_score_bytes(params) + extent_bytes(params.q, element) +
@@ -132,7 +132,7 @@ std::size_t naive_cuda_needed_bytes(const ForwardParams& params) {
          kLibraryBytes;
 }
 
-std::optional<std::string> naive_cuda_unsupported(const ForwardParams& params) {
+std::optional<std::string> naive_cuda_unsupported(const AttentionParams& params) {
   const core::cuda::DeviceStatus& device = core::cuda::device_status();
   if (!device.available) return device.reason;
   if (Cublas::missing()) return Cublas::missing();
@@ -152,9 +152,9 @@ std::optional<std::string> naive_cuda_unsupported(const ForwardParams& params) {
 /// One stride reaches the heads of one batch entry; several entries, or groups that share keys,
 /// need a list of addresses to be a single call. (For one entry strides are kept: they let cuBLAS
 /// choose among all of its kernels.)
-NaiveCudaForward::NaiveCudaForward(const ForwardParams& host)
+NaiveCudaForward::NaiveCudaForward(const AttentionParams& host)
     : problem_(supported(host)), scores_(naive_cuda_score_bytes(host)) {
-  const ForwardParams& p = problem_.params();
+  const AttentionParams& p = problem_.params();
   softmax_ = softmax_arguments(p, scores_.data());
   const Index columns = padded_columns(p);
   const Index count = p.batch() * p.heads_q();
@@ -186,7 +186,7 @@ NaiveCudaForward::NaiveCudaForward(const ForwardParams& host)
 
 /// The answer where there is no key: cuBLAS wants a matrix even for a sum of nothing.
 void NaiveCudaForward::zero_output(void* stream) {
-  const ForwardParams& p = problem_.params();
+  const AttentionParams& p = problem_.params();
   const std::size_t element = core::size_of(p.out.dtype);
   for (Index b = 0; b < p.batch(); ++b) {
     for (Index h = 0; h < p.heads_q(); ++h) {

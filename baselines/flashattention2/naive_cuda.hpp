@@ -18,20 +18,20 @@ namespace ashlar::flashattention2::baselines {
 
 /// Why this binary on this machine cannot compute the problem: no device, no cuBLAS, a type or
 /// shape that it lacks, or too little free memory for tensors and scores. Nothing when it can.
-std::optional<std::string> naive_cuda_unsupported(const ForwardParams& params);
+std::optional<std::string> naive_cuda_unsupported(const AttentionParams& params);
 
 /// Device memory that the scores take.
-std::size_t naive_cuda_score_bytes(const ForwardParams& params);
+std::size_t naive_cuda_score_bytes(const AttentionParams& params);
 
 /// All device memory that is taken: scores, tensors, and what cuBLAS allocates for itself.
-std::size_t naive_cuda_needed_bytes(const ForwardParams& params);
+std::size_t naive_cuda_needed_bytes(const AttentionParams& params);
 
 /// A problem on the GPU; copies, allocation and addresses are made outside execute().
 class NaiveCudaForward {
  public:
   /// Throws std::invalid_argument for what naive_cuda_unsupported() names, std::bad_alloc when
   /// device memory is short after all, std::runtime_error when CUDA or cuBLAS fails.
-  explicit NaiveCudaForward(const ForwardParams& host);
+  explicit NaiveCudaForward(const AttentionParams& host);
 
   void poison() { problem_.poison(); }
   /// Starts products and softmax on `stream` (a cudaStream_t).

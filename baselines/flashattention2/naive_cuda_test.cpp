@@ -35,7 +35,7 @@ double tolerance(core::DType dtype) {
 /// Runs twice, since addresses and the stream are kept, and checks every row. lse is that of the
 /// stored scores: against those rounded in the same way it has no excuse, but for a score that
 /// another order of summation puts on the other side of a midpoint.
-void check_problem(const ForwardParams& host) {
+void check_problem(const AttentionParams& host) {
   NaiveCudaForward forward(host);
   for (int repeat = 0; repeat < 2; ++repeat) {
     forward.poison();

@@ -10,14 +10,14 @@ namespace {
 // Beyond this, starting and ending a parallel loop costs nothing beside the work of one head.
 constexpr Index kLargeScores = Index{16} << 20;  // floats, 64 MiB
 
-const ForwardParams& supported(const ForwardParams& params) {
-  validate(params);
+const AttentionParams& supported(const AttentionParams& params) {
+  validate_forward(params);
   if (const auto reason = standard_unsupported(params)) throw std::invalid_argument(*reason);
   return params;
 }
 
 /// Heads in parallel save the synchronisation within each head, where they balance the threads.
-bool prefer_heads(const ForwardParams& params, int threads) {
+bool prefer_heads(const AttentionParams& params, int threads) {
   if (threads == 1) return true;
   if (params.seqlen_q() * params.seqlen_k() > kLargeScores) return false;
   const Index heads = params.batch() * params.heads_q();
@@ -26,11 +26,11 @@ bool prefer_heads(const ForwardParams& params, int threads) {
 
 }  // namespace
 
-std::optional<std::string> standard_unsupported(const ForwardParams& params) {
+std::optional<std::string> standard_unsupported(const AttentionParams& params) {
   return unfused_unsupported(params);
 }
 
-StandardForward::StandardForward(const ForwardParams& params)
+StandardForward::StandardForward(const AttentionParams& params)
     : params_(supported(params)),
       heads_in_parallel_(prefer_heads(params, core::thread_count())),
       threads_(core::thread_count()),

@@ -15,19 +15,19 @@
 
 namespace ashlar::flashattention2::baselines {
 
-std::optional<std::string> standard_unsupported(const ForwardParams& params);
+std::optional<std::string> standard_unsupported(const AttentionParams& params);
 
 class StandardForward {
  public:
   /// Keeps the pointers of params; takes core::thread_count() threads, for good. Primitives and
   /// scratch are made here, outside of timing. Throws std::invalid_argument for an invalid or
   /// unsupported problem.
-  explicit StandardForward(const ForwardParams& params);
+  explicit StandardForward(const AttentionParams& params);
   void operator()();
   std::size_t workspace_bytes() const;
 
  private:
-  ForwardParams params_;
+  AttentionParams params_;
   bool heads_in_parallel_;  // a head per thread; else one head at a time, its rows in parallel
   int threads_;
   DenseKeysValues dense_;

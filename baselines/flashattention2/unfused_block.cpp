@@ -71,15 +71,16 @@ bool rows_overlap(const Any& tensor) {
 
 }  // namespace
 
-std::optional<std::string> unfused_unsupported(const ForwardParams& params) {
+std::optional<std::string> unfused_unsupported(const AttentionParams& params) {
   if (rows_overlap(params.q) || rows_overlap(params.k) || rows_overlap(params.v) ||
       rows_overlap(params.out)) {
     return "oneDNN takes no rows that overlap or run backwards";
   }
+  if (auto reason = beyond(params, Features())) return reason;
   return product_unsupported(params.q.dtype);
 }
 
-UnfusedBlock::UnfusedBlock(const ForwardParams& params, Index rows, Index width, int threads,
+UnfusedBlock::UnfusedBlock(const AttentionParams& params, Index rows, Index width, int threads,
                            int workers)
     : rows_(rows),
       width_(width),
@@ -115,7 +116,7 @@ std::size_t UnfusedBlock::row_scratch_bytes() const {
   return aligned(rows_ * static_cast<Index>(row_bytes_));
 }
 
-void UnfusedBlock::operator()(const ForwardParams& params, const DenseKeysValues& dense,
+void UnfusedBlock::operator()(const AttentionParams& params, const DenseKeysValues& dense,
                               Index batch, Index head, Index first_row, int worker,
                               std::byte* scratch) const {
   if (!scores_product_) return fill_unseen(params, batch, head, first_row);
@@ -142,7 +143,7 @@ void UnfusedBlock::operator()(const ForwardParams& params, const DenseKeysValues
   if (scatter_out_) scatter_out(params, batch, head, first_row, row_scratch);
 }
 
-void UnfusedBlock::fill_unseen(const ForwardParams& params, Index batch, Index head,
+void UnfusedBlock::fill_unseen(const AttentionParams& params, Index batch, Index head,
                                Index first_row) const {
   for (Index row = first_row; row < first_row + rows_; ++row) {
     std::memset(row_of(params.out, batch, row, head), 0, row_bytes_);
@@ -150,7 +151,7 @@ void UnfusedBlock::fill_unseen(const ForwardParams& params, Index batch, Index h
   }
 }
 
-void UnfusedBlock::gather_queries(const ForwardParams& params, Index batch, Index head,
+void UnfusedBlock::gather_queries(const AttentionParams& params, Index batch, Index head,
                                   Index first_row, std::byte* queries) const {
   for_rows([&](Index i) {
     std::memcpy(queries + static_cast<std::size_t>(i) * row_bytes_,
@@ -158,7 +159,7 @@ void UnfusedBlock::gather_queries(const ForwardParams& params, Index batch, Inde
   });
 }
 
-void UnfusedBlock::scatter_out(const ForwardParams& params, Index batch, Index head,
+void UnfusedBlock::scatter_out(const AttentionParams& params, Index batch, Index head,
                                Index first_row, const std::byte* out) const {
   for_rows([&](Index i) {
     std::memcpy(row_of(params.out, batch, first_row + i, head),
@@ -177,11 +178,11 @@ void UnfusedBlock::for_rows(const std::function<void(Index)>& body) const {
   }
 }
 
-void UnfusedBlock::softmax(const ForwardParams& params, Index batch, Index head, Index first_row,
+void UnfusedBlock::softmax(const AttentionParams& params, Index batch, Index head, Index first_row,
                            float* scores, BFloat16* weights) const {
   for_rows([&](Index i) {
     const Index row = first_row + i;
-    const Index visible = params.visible_columns(row);
+    const Index visible = params.mask(params.sequence(batch)).columns(row).end;
     float* score_row = scores + i * score_stride_;
     params.lse(batch, head, row) = narrow_ ? softmax_row(score_row, weights + i * weight_stride_,
                                                          visible, width_, params.scale)
@@ -189,7 +190,7 @@ void UnfusedBlock::softmax(const ForwardParams& params, Index batch, Index head,
   });
 }
 
-DenseKeysValues::DenseKeysValues(const ForwardParams& params)
+DenseKeysValues::DenseKeysValues(const AttentionParams& params)
     : copies_(!dense_rows(params.k) || !dense_rows(params.v)),
       head_bytes_(static_cast<std::size_t>(params.seqlen_k() * params.head_dim()) *
                   size_of(params.k.dtype)) {
@@ -199,12 +200,12 @@ DenseKeysValues::DenseKeysValues(const ForwardParams& params)
   values_ = core::AlignedBuffer(heads * head_bytes_);
 }
 
-Index DenseKeysValues::pack_items(const ForwardParams& params) const {
+Index DenseKeysValues::pack_items(const AttentionParams& params) const {
   const Index chunks = (params.seqlen_k() + kCopyRows - 1) / kCopyRows;
   return copies_ ? params.batch() * chunks : 0;
 }
 
-void DenseKeysValues::pack_item(const ForwardParams& params, Index item) {
+void DenseKeysValues::pack_item(const AttentionParams& params, Index item) {
   const Index chunks = (params.seqlen_k() + kCopyRows - 1) / kCopyRows;
   const Index batch = item / chunks;
   const Index first = item % chunks * kCopyRows;
@@ -220,13 +221,14 @@ void DenseKeysValues::pack_item(const ForwardParams& params, Index item) {
   }
 }
 
-const void* DenseKeysValues::keys(const ForwardParams& params, Index batch, Index head_kv) const {
+const void* DenseKeysValues::keys(const AttentionParams& params, Index batch, Index head_kv) const {
   if (!copies_) return row_of(params.k, batch, 0, head_kv);
   return keys_.as<std::byte>() +
          static_cast<std::size_t>(batch * params.heads_kv() + head_kv) * head_bytes_;
 }
 
-const void* DenseKeysValues::values(const ForwardParams& params, Index batch, Index head_kv) const {
+const void* DenseKeysValues::values(const AttentionParams& params, Index batch,
+                                    Index head_kv) const {
   if (!copies_) return row_of(params.v, batch, 0, head_kv);
   return values_.as<std::byte>() +
          static_cast<std::size_t>(batch * params.heads_kv() + head_kv) * head_bytes_;

@@ -20,18 +20,18 @@ namespace ashlar::flashattention2::baselines {
 
 /// Why the unfused baselines cannot take the problem (oneDNN not built in, f16, f64, a CPU without
 /// bf16 products, rows that overlap or run backwards); nothing if they can.
-std::optional<std::string> unfused_unsupported(const ForwardParams& params);
+std::optional<std::string> unfused_unsupported(const AttentionParams& params);
 
 /// Keys and values of every (batch, kv head) as matrices without gaps: the tensors' own memory
 /// where it is so already, else copies.
 class DenseKeysValues {
  public:
-  explicit DenseKeysValues(const ForwardParams& params);
+  explicit DenseKeysValues(const AttentionParams& params);
   /// Copying is a loop over items, which may run at the same time; none where nothing is copied.
-  Index pack_items(const ForwardParams& params) const;
-  void pack_item(const ForwardParams& params, Index item);
-  const void* keys(const ForwardParams& params, Index batch, Index head_kv) const;
-  const void* values(const ForwardParams& params, Index batch, Index head_kv) const;
+  Index pack_items(const AttentionParams& params) const;
+  void pack_item(const AttentionParams& params, Index item);
+  const void* keys(const AttentionParams& params, Index batch, Index head_kv) const;
+  const void* values(const AttentionParams& params, Index batch, Index head_kv) const;
   std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }
 
  private:
@@ -47,26 +47,26 @@ class UnfusedBlock {
  public:
   /// threads > 1: one block at a time (worker 0), its products and softmax in parallel.
   /// threads = 1: a block per worker at the same time.
-  UnfusedBlock(const ForwardParams& params, Index rows, Index width, int threads, int workers);
+  UnfusedBlock(const AttentionParams& params, Index rows, Index width, int threads, int workers);
 
   /// Per worker, aligned to 64.
   std::size_t scratch_bytes() const;
 
   /// Computes out and lse of rows [first_row, first_row + rows); columns beyond `width` must be
   /// invisible to them.
-  void operator()(const ForwardParams& params, const DenseKeysValues& dense, Index batch,
+  void operator()(const AttentionParams& params, const DenseKeysValues& dense, Index batch,
                   Index head, Index first_row, int worker, std::byte* scratch) const;
 
  private:
   std::size_t row_scratch_bytes() const;
   void for_rows(const std::function<void(Index)>& body) const;
-  void fill_unseen(const ForwardParams& params, Index batch, Index head, Index first_row) const;
-  void gather_queries(const ForwardParams& params, Index batch, Index head, Index first_row,
+  void fill_unseen(const AttentionParams& params, Index batch, Index head, Index first_row) const;
+  void gather_queries(const AttentionParams& params, Index batch, Index head, Index first_row,
                       std::byte* queries) const;
-  void scatter_out(const ForwardParams& params, Index batch, Index head, Index first_row,
+  void scatter_out(const AttentionParams& params, Index batch, Index head, Index first_row,
                    const std::byte* out) const;
-  void softmax(const ForwardParams& params, Index batch, Index head, Index first_row, float* scores,
-               core::BFloat16* weights) const;
+  void softmax(const AttentionParams& params, Index batch, Index head, Index first_row,
+               float* scores, core::BFloat16* weights) const;
 
   Index rows_;
   Index width_;

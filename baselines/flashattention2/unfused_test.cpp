@@ -25,13 +25,13 @@ using testing::Shape;
 /// A baseline without its type.
 struct Baseline {
   std::string name;
-  std::function<std::optional<std::string>(const ForwardParams&)> unsupported;
-  std::function<void(const ForwardParams&)> run;  // twice: the workspace must survive a call
+  std::function<std::optional<std::string>(const AttentionParams&)> unsupported;
+  std::function<void(const AttentionParams&)> run;  // twice: the workspace must survive a call
 };
 
 template <class Forward>
-std::function<void(const ForwardParams&)> twice() {
-  return [](const ForwardParams& params) {
+std::function<void(const AttentionParams&)> twice() {
+  return [](const AttentionParams& params) {
     Forward forward(params);
     forward();
     forward();
@@ -49,7 +49,7 @@ const std::vector<Baseline>& baselines() {
 void check(const Shape& shape) {
   for (const Baseline& baseline : baselines()) {
     Problem problem(shape);
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     if (const auto reason = baseline.unsupported(params)) {
       WARN(baseline.name << ": " << *reason);
       continue;
@@ -119,7 +119,7 @@ TEST_CASE("a row whose scores are all NaN is NaN, not one that sees nothing", "[
   const auto dtype = GENERATE(DType::f32, DType::bf16);
   for (const Baseline& baseline : baselines()) {
     Problem problem({.seqlen_q = 3, .seqlen_k = 40, .head_dim = 8, .dtype = dtype});
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     if (baseline.unsupported(params)) continue;
     CAPTURE(baseline.name, core::name_of(dtype));
     testing::write(problem.q.any(), 0, 1, 0, 2, std::numeric_limits<double>::quiet_NaN());
@@ -134,7 +134,7 @@ TEST_CASE("binary16 is for the naive tier alone", "[baselines]") {
   const Shape shape{
       .seqlen_q = 33, .seqlen_k = 40, .head_dim = 24, .causal = true, .dtype = DType::f16};
   Problem problem(shape);
-  const ForwardParams params = problem.params();
+  const AttentionParams params = problem.params();
   CHECK(standard_unsupported(params));
   CHECK(chunked_unsupported(params));
   CHECK_THROWS_AS(StandardForward(params), std::invalid_argument);

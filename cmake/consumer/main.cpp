@@ -28,7 +28,7 @@ int main() {
     v.view<float>().data[i] = std::sin(0.05f * x + 1.0f);
   }
 
-  fa2::ForwardParams params;
+  fa2::AttentionParams params;
   params.q = q.any();
   params.k = k.any();
   params.v = v.any();

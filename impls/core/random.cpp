@@ -9,14 +9,10 @@
 
 #include "impls/core/half.hpp"
 #include "impls/core/parallel.hpp"
+#include "impls/core/philox.hpp"
 
 namespace ashlar::core {
 namespace {
-
-constexpr std::uint32_t kPhiloxMultiplier0 = 0xd2511f53u;
-constexpr std::uint32_t kPhiloxMultiplier1 = 0xcd9e8d57u;
-constexpr std::uint32_t kPhiloxWeyl0 = 0x9e3779b9u;
-constexpr std::uint32_t kPhiloxWeyl1 = 0xbb67ae85u;
 
 constexpr int kBlocks = 16;          // Philox blocks made together, so that the loops vectorise
 constexpr int kBatch = 4 * kBlocks;  // words in them
@@ -45,7 +41,7 @@ Batch make_batch(const Stream& stream, std::uint64_t first_block) {
   }
   auto key0 = static_cast<std::uint32_t>(stream.seed);
   auto key1 = static_cast<std::uint32_t>(stream.seed >> 32);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < kPhiloxRounds; ++round) {
     for (int b = 0; b < kBlocks; ++b) {
       const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * w0[b];
       const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * w2[b];
@@ -245,17 +241,9 @@ void fill_typed(T* data, const Layout& layout, const Stream& stream) {
 
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key) {
-  for (int round = 0; round < 10; ++round) {
-    const std::uint64_t product0 = std::uint64_t{kPhiloxMultiplier0} * counter[0];
-    const std::uint64_t product1 = std::uint64_t{kPhiloxMultiplier1} * counter[2];
-    counter = {static_cast<std::uint32_t>(product1 >> 32) ^ counter[1] ^ key[0],
-               static_cast<std::uint32_t>(product1),
-               static_cast<std::uint32_t>(product0 >> 32) ^ counter[3] ^ key[1],
-               static_cast<std::uint32_t>(product0)};
-    key[0] += kPhiloxWeyl0;
-    key[1] += kPhiloxWeyl1;
-  }
-  return counter;
+  const PhiloxWords words =
+      philox({{counter[0], counter[1], counter[2], counter[3]}}, key[0], key[1]);
+  return {words.word[0], words.word[1], words.word[2], words.word[3]};
 }
 
 float random_element(Distribution distribution, std::uint64_t seed, std::uint32_t tensor_id,

@@ -15,7 +15,7 @@ void require_aligned(const void* pointer, const char* name) {
 }
 
 template <class Element>
-kernel::LaunchForward launcher(const ForwardParams& params) {
+kernel::LaunchForward launcher(const AttentionParams& params) {
   if (params.head_dim() == 64) {
     return params.causal ? kernel::launch_forward<Element, 64, true>
                          : kernel::launch_forward<Element, 64, false>;
@@ -24,8 +24,8 @@ kernel::LaunchForward launcher(const ForwardParams& params) {
                        : kernel::launch_forward<Element, 128, false>;
 }
 
-const ForwardParams& supported(const ForwardParams& params) {
-  validate(params);
+const AttentionParams& supported(const AttentionParams& params) {
+  validate_forward(params);
   if (const auto reason = cuda_unsupported(params)) {
     throw std::invalid_argument("CUDA attention: " + *reason);
   }
@@ -38,12 +38,12 @@ bool cuda_built() { return cuda_device().built; }
 
 const core::cuda::DeviceStatus& cuda_device() { return core::cuda::device_status(); }
 
-std::optional<std::string> cuda_unsupported(const ForwardParams& params) {
+std::optional<std::string> cuda_unsupported(const AttentionParams& params) {
   if (!cuda_device().available) return cuda_device().reason;
   return kernel::unsupported(params);
 }
 
-CudaLaunch::CudaLaunch(const ForwardParams& device)
+CudaLaunch::CudaLaunch(const AttentionParams& device)
     : arguments_(kernel::forward_arguments(supported(device))),
       grid_(kernel::forward_grid(device)),
       launch_(device.q.dtype == core::DType::f16 ? launcher<core::Float16>(device)
@@ -58,7 +58,7 @@ void CudaLaunch::operator()(void* stream) const {
   if (grid_.x != 0) launch_(arguments_, grid_, stream);
 }
 
-CudaForward::CudaForward(const ForwardParams& host)
+CudaForward::CudaForward(const AttentionParams& host)
     : problem_(supported(host)), launch_(problem_.params()) {}
 
 }  // namespace ashlar::flashattention2

@@ -18,15 +18,15 @@ const core::cuda::DeviceStatus& cuda_device();
 
 /// Why this binary on this machine cannot compute the problem: "not built", "no device: ...", or a
 /// shape, type or stride that the kernel lacks. Nothing when it can. Host or device pointers.
-std::optional<std::string> cuda_unsupported(const ForwardParams& params);
+std::optional<std::string> cuda_unsupported(const AttentionParams& params);
 
 /// The kernel for one problem in device memory, checked and ready: starting it costs the host a
 /// launch and nothing else, so that a timer that counts the host's part sees no validation.
 class CudaLaunch {
  public:
   /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
-  /// std::invalid_argument for what validate() and cuda_unsupported() name.
-  explicit CudaLaunch(const ForwardParams& device);
+  /// std::invalid_argument for what validate_forward() and cuda_unsupported() name.
+  explicit CudaLaunch(const AttentionParams& device);
 
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
   /// std::runtime_error when the launch fails.
@@ -39,7 +39,7 @@ class CudaLaunch {
 };
 
 /// Checks and starts at once.
-inline void cuda_forward(const ForwardParams& device, void* stream) {
+inline void cuda_forward(const AttentionParams& device, void* stream) {
   const CudaLaunch launch(device);
   launch(stream);
 }
@@ -48,7 +48,7 @@ inline void cuda_forward(const ForwardParams& device, void* stream) {
 class CudaForward {
  public:
   /// Throws what CudaLaunch and CudaProblem throw.
-  explicit CudaForward(const ForwardParams& host);
+  explicit CudaForward(const AttentionParams& host);
 
   void poison() { problem_.poison(); }
   void execute(void* stream) { launch_(stream); }

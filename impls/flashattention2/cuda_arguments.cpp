@@ -39,16 +39,17 @@ bool strides_fit(const Tensor& tensor) {
   return tensor.shape[3] <= 1 || tensor.strides[3] == 1;
 }
 
-/// Query heads per K/V head. (Without K/V heads, which validate() refuses, as many as with one.)
-Index group_of(const ForwardParams& params) {
+/// Query heads per K/V head. (Without K/V heads, which validate_forward() refuses, as many as with
+/// one.)
+Index group_of(const AttentionParams& params) {
   return params.heads_q() / std::max<Index>(params.heads_kv(), 1);
 }
 
-Index row_blocks(const ForwardParams& params) { return (params.seqlen_q() + kRows - 1) / kRows; }
+Index row_blocks(const AttentionParams& params) { return (params.seqlen_q() + kRows - 1) / kRows; }
 
 }  // namespace
 
-std::optional<std::string> unsupported(const ForwardParams& params) {
+std::optional<std::string> unsupported(const AttentionParams& params) {
   if (params.q.dtype != core::DType::f16 && params.q.dtype != core::DType::bf16) {
     return "element type " + std::string(core::name_of(params.q.dtype)) + " (f16 and bf16 only)";
   }
@@ -69,10 +70,10 @@ std::optional<std::string> unsupported(const ForwardParams& params) {
       !strides_fit(params.out)) {
     return "a stride that is negative or not a multiple of 8 elements";
   }
-  return std::nullopt;
+  return beyond(params, Features());
 }
 
-ForwardArguments forward_arguments(const ForwardParams& params) {
+ForwardArguments forward_arguments(const AttentionParams& params) {
   ForwardArguments arguments;
   arguments.q = static_cast<const std::uint16_t*>(params.q.data);
   arguments.k = static_cast<const std::uint16_t*>(params.k.data);
@@ -94,7 +95,7 @@ ForwardArguments forward_arguments(const ForwardParams& params) {
   return arguments;
 }
 
-GridIndex forward_grid(const ForwardParams& params) {
+GridIndex forward_grid(const AttentionParams& params) {
   if (params.batch() == 0 || params.heads_q() == 0) return {};
   return {static_cast<unsigned>(row_blocks(params) * group_of(params)),
           static_cast<unsigned>(params.heads_kv()), static_cast<unsigned>(params.batch())};

@@ -1,5 +1,5 @@
 #pragma once
-// From ForwardParams to what the kernel takes. Plain C++, so that it is tested without a GPU.
+// From AttentionParams to what the kernel takes. Plain C++, so that it is tested without a GPU.
 #include <optional>
 #include <string>
 
@@ -10,12 +10,12 @@ namespace ashlar::flashattention2::kernel {
 
 /// Why the tensor-core kernel cannot compute a problem of these shapes, types and strides, on any
 /// GPU; nothing when it can. Pointers are not looked at.
-std::optional<std::string> unsupported(const ForwardParams& params);
+std::optional<std::string> unsupported(const AttentionParams& params);
 
 /// Row blocks of 128 rows for every instantiation.
-ForwardArguments forward_arguments(const ForwardParams& params);
+ForwardArguments forward_arguments(const AttentionParams& params);
 
 /// The grid that block_place() takes apart; x is 0 when there is nothing to do.
-GridIndex forward_grid(const ForwardParams& params);
+GridIndex forward_grid(const AttentionParams& params);
 
 }  // namespace ashlar::flashattention2::kernel

@@ -31,7 +31,7 @@ void run_block(const kernel::ForwardArguments& arguments, const kernel::GridInde
 }
 
 template <class Element, class Config>
-void run_grid(const ForwardParams& params, bool falling) {
+void run_grid(const AttentionParams& params, bool falling) {
   const kernel::ForwardArguments arguments = kernel::forward_arguments(params);
   const kernel::GridIndex grid = kernel::forward_grid(params);
   for (unsigned z = 0; z < grid.z; ++z) {
@@ -44,7 +44,7 @@ void run_grid(const ForwardParams& params, bool falling) {
 }
 
 template <class Element>
-void run_order(const ForwardParams& params, bool falling) {
+void run_order(const AttentionParams& params, bool falling) {
   if (params.head_dim() == 64) {
     params.causal ? run_grid<Element, kernel::ForwardConfig<64, true>>(params, falling)
                   : run_grid<Element, kernel::ForwardConfig<64, false>>(params, falling);
@@ -54,7 +54,7 @@ void run_order(const ForwardParams& params, bool falling) {
   }
 }
 
-std::vector<double> answer_of(const ForwardParams& params) {
+std::vector<double> answer_of(const AttentionParams& params) {
   std::vector<double> answer;
   for (Index b = 0; b < params.batch(); ++b) {
     for (Index h = 0; h < params.heads_q(); ++h) {
@@ -71,7 +71,7 @@ std::vector<double> answer_of(const ForwardParams& params) {
 
 /// With the first warp ahead of the others and with the last one: a missing barrier is seen in one
 /// of the two at least, and nothing may depend on the order.
-void run_model(const ForwardParams& params) {
+void run_model(const AttentionParams& params) {
   const auto run = [&](bool falling) {
     params.q.dtype == core::DType::f16 ? run_order<core::Float16>(params, falling)
                                        : run_order<core::BFloat16>(params, falling);
@@ -83,7 +83,7 @@ void run_model(const ForwardParams& params) {
 }
 
 /// Every row against the reference. The bound covers the rounding of P and of the output.
-void check_rows(const ForwardParams& params) {
+void check_rows(const AttentionParams& params) {
   const double unit = params.q.dtype == core::DType::f16 ? 0x1p-11 : 0x1p-8;
   for (Index b = 0; b < params.batch(); ++b) {
     for (Index h = 0; h < params.heads_q(); ++h) {
@@ -115,7 +115,7 @@ void check_shape(const Shape& shape) {
   INFO("Nq " << shape.seqlen_q << " Nk " << shape.seqlen_k << " d " << shape.head_dim << " causal "
              << shape.causal);
   Problem problem(shape);
-  const ForwardParams params = problem.params();
+  const AttentionParams params = problem.params();
   REQUIRE_FALSE(kernel::unsupported(params));
   run_model(params);
   check_rows(params);
@@ -148,7 +148,7 @@ TEST_CASE("the kernel's code on the model: several heads, groups and batches") {
 TEST_CASE("the kernel's code on the model: maxima that rise and fall from block to block") {
   for (const double slope : {0.5, -0.5}) {
     Problem problem({128, 300, 64, false, kHalf});
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     testing::assign(problem.q.any(), [](Index, Index, Index, Index) { return 1.0; });
     testing::assign(problem.k.any(),
                     [slope](Index, Index c, Index, Index) { return slope * double(c) / 64; });
@@ -162,7 +162,7 @@ TEST_CASE("the kernel's code on the model: maxima of 5e5 that rise by halves") {
   // to a multiple of 1/16: weights, rescaling and lse must agree on that rounding.
   for (const double slope : {0.5, -0.5}) {
     Problem problem({70, 400, 64, false, kHalf});
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     testing::assign(problem.q.any(),
                     [](Index, Index, Index, Index d) { return d < 63 ? 256.0 : 8.0; });
     testing::assign(problem.k.any(), [slope](Index, Index c, Index, Index d) {
@@ -194,8 +194,8 @@ TEST_CASE("the kernel's code on the model: strided tensors, gaps untouched") {
         data + index * kPart, kHalf, {2, kRows, kHeads, kWidth}, {kRows * kStep, kStep, kWidth, 1}};
   };
   core::Tensor<3> lse(core::DType::f32, {2, kHeads, kRows});
-  const ForwardParams params{part(0), part(1), part(2), part(3), lse.view<float>(), 0.125F, true};
-  validate(params);
+  const AttentionParams params{part(0), part(1), part(2), part(3), lse.view<float>(), 0.125F, true};
+  validate_forward(params);
   REQUIRE_FALSE(kernel::unsupported(params));
   run_model(params);
   check_rows(params);
@@ -210,7 +210,7 @@ TEST_CASE("the kernel's code on the model: rows behind the last key are not read
     for (const core::DType dtype : {kHalf, kBrain}) {
       const testing::Shape shape{40, seqlen_k, 64, false, dtype, 2, 2, 1};
       Problem problem(shape);
-      ForwardParams params = problem.params();
+      AttentionParams params = problem.params();
       const testing::Tailed keys(problem.k, 128);
       const testing::Tailed values(problem.v, 128);
       params.k = keys.view();
@@ -223,7 +223,7 @@ TEST_CASE("the kernel's code on the model: rows behind the last key are not read
 
 TEST_CASE("the kernel's code on the model: strides of axes with one element mean nothing") {
   Problem problem({1, 1, 64, false, kHalf});
-  ForwardParams params = problem.params();
+  AttentionParams params = problem.params();
   for (auto* tensor : {&params.q, &params.k, &params.v}) tensor->strides = {1, 3, 5, 1};
   params.out.strides = {1, 3, 5, 1};
   run_model(params);
@@ -233,7 +233,7 @@ TEST_CASE("the kernel's code on the model: strides of axes with one element mean
 TEST_CASE("the double-precision check's arithmetic is the reference's") {
   for (const bool causal : {false, true}) {
     Problem problem({9, 6, 40, causal, kBrain, 2, 4, 2});
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     const auto tensor = [](const core::ConstAnyView<4>& view) {
       check::Tensor result{view.data, view.dtype, {}};
       std::copy(view.strides.begin(), view.strides.end(), result.strides);

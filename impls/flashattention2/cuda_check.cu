@@ -68,7 +68,7 @@ __global__ void output_kernel(const check::Problem problem, const SampledRow* ro
       check::weighted_value(problem, rows[sample], weights + sample * problem.seqlen_k, element);
 }
 
-check::Problem problem_of(const ForwardParams& device) {
+check::Problem problem_of(const AttentionParams& device) {
   check::Problem problem;
   problem.q = {device.q.data, device.q.dtype, {}};
   problem.k = {device.k.data, device.k.dtype, {}};
@@ -87,7 +87,7 @@ check::Problem problem_of(const ForwardParams& device) {
   return problem;
 }
 
-void require_inside(const ForwardParams& device, std::span<const SampledRow> rows) {
+void require_inside(const AttentionParams& device, std::span<const SampledRow> rows) {
   for (const SampledRow& r : rows) {
     if (r.batch < 0 || r.batch >= device.batch() || r.head < 0 || r.head >= device.heads_q() ||
         r.row < 0 || r.row >= device.seqlen_q()) {
@@ -116,8 +116,8 @@ void compute_rows(const check::Problem& problem, std::size_t count, const Sample
 
 }  // namespace
 
-SampledAnswers cuda_check_rows(const ForwardParams& device, std::span<const SampledRow> rows) {
-  validate(device);
+SampledAnswers cuda_check_rows(const AttentionParams& device, std::span<const SampledRow> rows) {
+  validate_forward(device);
   require_inside(device, rows);
   const check::Problem problem = problem_of(device);
   const auto width = static_cast<std::size_t>(problem.head_dim);

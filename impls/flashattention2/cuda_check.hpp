@@ -24,6 +24,6 @@ struct SampledAnswers {
 /// touched. Takes f32, f16 and bf16, any head size and strides. Device memory: 8 bytes per column
 /// and row, for at most 65535 rows at a time. Throws std::out_of_range for a row outside the
 /// problem, std::runtime_error when CUDA fails or is not built.
-SampledAnswers cuda_check_rows(const ForwardParams& device, std::span<const SampledRow> rows);
+SampledAnswers cuda_check_rows(const AttentionParams& device, std::span<const SampledRow> rows);
 
 }  // namespace ashlar::flashattention2

@@ -8,7 +8,7 @@
 namespace ashlar::flashattention2::testing {
 namespace {
 
-void run(const ForwardParams& params) {
+void run(const AttentionParams& params) {
   CudaForward forward(params);
   forward.poison();
   forward.execute(nullptr);

@@ -148,7 +148,7 @@ TEST_CASE("the grid visits every row block of every head once, causal ones longe
   core::Tensor<4> q(core::DType::f16, {3, 300, 6, 64});
   core::Tensor<4> k(core::DType::f16, {3, 50, 2, 64});
   core::Tensor<3> lse(core::DType::f32, {3, 6, 300});
-  const ForwardParams params{q.any(), k.any(), k.any(), q.any(), lse.view<float>(), 0.125F, true};
+  const AttentionParams params{q.any(), k.any(), k.any(), q.any(), lse.view<float>(), 0.125F, true};
   const ForwardArguments arguments = forward_arguments(params);
   const GridIndex grid = forward_grid(params);
   std::set<std::tuple<int, int, int>> places;
@@ -180,7 +180,7 @@ TEST_CASE("the end of a row guards what saw nothing") {
 
 TEST_CASE("what the kernel lacks has a reason") {
   const auto reason = [](core::DType dtype, Index head_dim, float scale, Index stride) {
-    ForwardParams params;
+    AttentionParams params;
     params.q = {nullptr, dtype, {1, 4, 2, head_dim}, {8 * stride, 2 * stride, stride, 1}};
     params.k = params.q;
     params.v = params.q;
@@ -200,7 +200,7 @@ TEST_CASE("what the kernel lacks has a reason") {
 
 TEST_CASE("a grid beyond what a launch takes has a reason") {
   const auto reason = [](Index seqlen_q, Index heads_q) {
-    ForwardParams params;
+    AttentionParams params;
     params.q = {nullptr, core::DType::f16, {1, seqlen_q, heads_q, 64}};
     params.k = {nullptr, core::DType::f16, {1, 4, 1, 64}};
     params.v = params.k;
@@ -220,7 +220,7 @@ TEST_CASE("the strides of axes with one element do not count") {
   core::Tensor<3> lse(core::DType::f32, {1, 1, 1});
   const core::AnyView<4> odd{one.data(), core::DType::f16, {1, 1, 1, 64}, {-5, 3, 7, 1}};
   const core::View<float, 3> odd_lse{lse.view<float>().data, {1, 1, 1}, {-5, 3, 7}};
-  const ForwardParams params{odd, odd, odd, odd, odd_lse, 0.125F, false};
+  const AttentionParams params{odd, odd, odd, odd, odd_lse, 0.125F, false};
   REQUIRE_FALSE(unsupported(params));
   const ForwardArguments arguments = forward_arguments(params);
   for (const Strides& strides : {arguments.q_strides, arguments.k_strides, arguments.v_strides,

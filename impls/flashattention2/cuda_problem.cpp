@@ -10,14 +10,14 @@ core::cuda::DeviceTensor device_copy(const View& view, core::DType dtype, bool u
   return {view.data, core::size_of(dtype), view.shape, view.strides, upload};
 }
 
-const ForwardParams& validated(const ForwardParams& params) {
-  validate(params);
+const AttentionParams& validated(const AttentionParams& params) {
+  validate_forward(params);
   return params;
 }
 
 }  // namespace
 
-CudaProblem::CudaProblem(const ForwardParams& host)
+CudaProblem::CudaProblem(const AttentionParams& host)
     : host_(validated(host)),
       q_(device_copy(host.q, host.q.dtype, true)),
       k_(device_copy(host.k, host.k.dtype, true)),

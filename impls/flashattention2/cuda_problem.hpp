@@ -8,13 +8,13 @@ namespace ashlar::flashattention2 {
 class CudaProblem {
  public:
   /// Copies q, k and v to the device; out and lse start poisoned. The host tensors must outlive
-  /// this object, since fetch() writes to them. Throws what validate() throws,
+  /// this object, since fetch() writes to them. Throws what validate_forward() throws,
   /// std::invalid_argument for negative strides, std::bad_alloc when device memory is short,
   /// std::runtime_error when CUDA fails or there is no device.
-  explicit CudaProblem(const ForwardParams& host);
+  explicit CudaProblem(const AttentionParams& host);
 
   /// The same shapes and strides, with device pointers.
-  const ForwardParams& params() const { return device_; }
+  const AttentionParams& params() const { return device_; }
   /// Fills out and lse with NaN.
   void poison();
   /// Waits for the device and copies out and lse to the host tensors.
@@ -23,9 +23,9 @@ class CudaProblem {
   bool intact() const;
 
  private:
-  ForwardParams host_;
+  AttentionParams host_;
   core::cuda::DeviceTensor q_, k_, v_, out_, lse_;
-  ForwardParams device_;
+  AttentionParams device_;
 };
 
 }  // namespace ashlar::flashattention2

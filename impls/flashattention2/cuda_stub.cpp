@@ -35,7 +35,7 @@ template void launch_forward<core::BFloat16, 128, true>(Arguments, Grid, void*);
 
 }  // namespace kernel
 
-SampledAnswers cuda_check_rows(const ForwardParams& /*device*/,
+SampledAnswers cuda_check_rows(const AttentionParams& /*device*/,
                                std::span<const SampledRow> /*rows*/) {
   not_built();
 }

@@ -36,7 +36,8 @@ struct RowError {
   double lse = 0;
 };
 
-RowError row_error(const ForwardParams& host, const SampledRow& at, const double* out, double lse) {
+RowError row_error(const AttentionParams& host, const SampledRow& at, const double* out,
+                   double lse) {
   RowError error;
   double size = 0;
   for (Index d = 0; d < host.head_dim(); ++d) {
@@ -56,7 +57,7 @@ double tolerance(core::DType dtype) { return 4 * (dtype == kHalf ? 0x1p-11 : 0x1
 /// A few roundings of numbers as large as lse itself come on top.
 double lse_tolerance(double lse) { return 1e-4 + (std::isinf(lse) ? 0 : 0x1p-22 * std::abs(lse)); }
 
-std::vector<SampledRow> all_rows(const ForwardParams& params) {
+std::vector<SampledRow> all_rows(const AttentionParams& params) {
   std::vector<SampledRow> rows;
   for (Index b = 0; b < params.batch(); ++b) {
     for (Index h = 0; h < params.heads_q(); ++h) {
@@ -67,7 +68,7 @@ std::vector<SampledRow> all_rows(const ForwardParams& params) {
 }
 
 /// Runs the kernel on the problem and compares every row with the double-precision reference.
-void check_against_reference(const ForwardParams& host) {
+void check_against_reference(const AttentionParams& host) {
   REQUIRE_FALSE(cuda_unsupported(host).has_value());
   CudaForward forward(host);
   forward.poison();
@@ -85,7 +86,7 @@ void check_against_reference(const ForwardParams& host) {
 
 /// The same against the double-precision kernel, which is itself checked below: for shapes on which
 /// the CPU would take long.
-void check_against_kernel(const ForwardParams& host, const std::vector<SampledRow>& rows) {
+void check_against_kernel(const AttentionParams& host, const std::vector<SampledRow>& rows) {
   REQUIRE_FALSE(cuda_unsupported(host).has_value());
   CudaForward forward(host);
   forward.poison();
@@ -116,7 +117,7 @@ TEST_CASE("CUDA forward: odd shapes and alignments of the mask", "[gpu]") {
           INFO("Nq " << seqlen_q << " Nk " << seqlen_k << " d " << head_dim << " causal " << causal
                      << " " << core::name_of(dtype));
           Problem problem({seqlen_q, seqlen_k, head_dim, causal, dtype, 1, 2, 2});
-          const ForwardParams host = problem.params();
+          const AttentionParams host = problem.params();
           if (seqlen_q * seqlen_k < 40000) {
             check_against_reference(host);
           } else {
@@ -214,7 +215,7 @@ TEST_CASE("the double-precision kernel is the reference", "[gpu]") {
   for (const core::DType dtype : {core::DType::f32, kHalf, kBrain}) {
     for (const bool causal : {false, true}) {
       Problem problem({37, 21, 40, causal, dtype, 2, 4, 2});
-      const ForwardParams host = problem.params();
+      const AttentionParams host = problem.params();
       const CudaProblem device(host);
       const std::vector<SampledRow> rows = all_rows(host);
       const SampledAnswers answers = cuda_check_rows(device.params(), rows);
@@ -236,7 +237,7 @@ TEST_CASE("the double-precision kernel is the reference", "[gpu]") {
 TEST_CASE("the double-precision kernel takes more rows than a grid has", "[gpu]") {
   if (skipped()) return;
   Problem problem({16, 30, 40, true, kBrain, 1, 2, 1});
-  const ForwardParams host = problem.params();
+  const AttentionParams host = problem.params();
   const CudaProblem device(host);
   std::vector<SampledRow> rows;
   for (Index i = 0; i < 70000; ++i) rows.push_back({0, i % 2, i % 16});
@@ -252,7 +253,7 @@ TEST_CASE("CUDA forward: a large problem against the double-precision kernel", "
   if (skipped()) return;
   for (const bool causal : {false, true}) {
     Problem problem({4096, 4096, 128, causal, kBrain, 1, 4, 4});
-    const ForwardParams host = problem.params();
+    const AttentionParams host = problem.params();
     std::vector<SampledRow> rows;
     for (Index i = 0; i < 128; ++i) rows.push_back({0, i % 4, (i * 2741 + 4095) % 4096});
     check_against_kernel(host, rows);

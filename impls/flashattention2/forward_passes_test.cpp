@@ -16,11 +16,11 @@ ForwardPass flash(core::Isa isa) {
       if (one == isa) pass.dtypes.push_back(dtype);
     }
   }
-  pass.run_tiled = [isa](const ForwardParams& params, Index key_block) {
+  pass.run_tiled = [isa](const AttentionParams& params, Index key_block) {
     ForwardWorkspace workspace(params, {.key_block = key_block, .isa = isa});
     optimized_forward(params, workspace);
   };
-  pass.run = [isa](const ForwardParams& params) {
+  pass.run = [isa](const AttentionParams& params) {
     ForwardWorkspace workspace(params, {.isa = isa});
     optimized_forward(params, workspace);
   };

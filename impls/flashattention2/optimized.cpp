@@ -18,7 +18,7 @@ namespace {
 
 /// Eight strips re-read keys and values from L3 rarely enough (48 rows: 24 FLOP per byte in single
 /// precision); fewer where some threads would get less than four blocks.
-Index default_row_block(const ForwardParams& params, int threads) {
+Index default_row_block(const AttentionParams& params, int threads) {
   constexpr Index kLongest = 8 * kStripRows;
   constexpr Index kItemsPerThread = 4;
   const Index rows = params.batch() * params.heads_q() * params.seqlen_q();
@@ -28,7 +28,7 @@ Index default_row_block(const ForwardParams& params, int threads) {
 /// No more threads than there is work for: waking a sleeping one takes some 30 us, in which another
 /// computes 8 MFLOP in single precision or 16 in bfloat16. Below twice that per thread one thread
 /// alone was measured faster (256 keys, head_dim 64: 84 against 112 us).
-int default_threads(const ForwardParams& params, const StripKernels& kernels) {
+int default_threads(const AttentionParams& params, const StripKernels& kernels) {
   const double work_per_thread = 16e6 * kernels.step;
   const double work = 4.0 * static_cast<double>(params.batch() * params.heads_q()) *
                       static_cast<double>(params.seqlen_q()) *
@@ -38,14 +38,14 @@ int default_threads(const ForwardParams& params, const StripKernels& kernels) {
   return static_cast<int>(std::clamp(work / work_per_thread, 1.0, most));
 }
 
-const StripKernels& find_kernels(const ForwardParams& params, std::optional<core::Isa> limit) {
-  validate(params);
+const StripKernels& find_kernels(const AttentionParams& params, std::optional<core::Isa> limit) {
+  validate_forward(params);
   if (const auto reason = optimized_unsupported(params)) throw std::invalid_argument(*reason);
   return select_strip_kernels(params.q.dtype, limit);
 }
 
 struct Tiling {
-  Tiling(const ForwardParams& params, const StripKernels& kernels, const ForwardOptions& options)
+  Tiling(const AttentionParams& params, const StripKernels& kernels, const ForwardOptions& options)
       : threads(options.threads > 0 ? options.threads : default_threads(params, kernels)),
         key_block(choose_key_block(options.key_block, kernels, params.head_dim())) {
     const Index rows =
@@ -81,7 +81,7 @@ struct Worker {
 
 /// Row block `item`, counted over heads and, within a head, from the last rows to the first: under
 /// a causal mask these are the longest, and the short ones at the end even out the threads.
-void run_row_block(const StripDriver& driver, const ForwardParams& params, const Tiling& tiling,
+void run_row_block(const StripDriver& driver, const AttentionParams& params, const Tiling& tiling,
                    Index item, Worker& worker) {
   const core::Range range("flashattention2 row block", item);
   const Index row_blocks = (params.seqlen_q() + tiling.row_block() - 1) / tiling.row_block();
@@ -124,7 +124,7 @@ void run_row_block(const StripDriver& driver, const ForwardParams& params, const
 }  // namespace
 
 struct ForwardWorkspace::State {
-  State(const ForwardParams& params, const ForwardOptions& options)
+  State(const AttentionParams& params, const ForwardOptions& options)
       : kernels(find_kernels(params, options.isa)),
         tiling(params, kernels, options),
         packed(kernels, params),
@@ -144,7 +144,7 @@ struct ForwardWorkspace::State {
   core::DType dtype;
 };
 
-ForwardWorkspace::ForwardWorkspace(const ForwardParams& params, const ForwardOptions& options)
+ForwardWorkspace::ForwardWorkspace(const AttentionParams& params, const ForwardOptions& options)
     : state_(std::make_unique<State>(params, options)) {}
 ForwardWorkspace::ForwardWorkspace(ForwardWorkspace&&) noexcept = default;
 ForwardWorkspace& ForwardWorkspace::operator=(ForwardWorkspace&&) noexcept = default;
@@ -158,7 +158,7 @@ core::Isa ForwardWorkspace::isa() const { return state_->kernels.isa; }
 Index ForwardWorkspace::row_block() const { return state_->tiling.row_block(); }
 Index ForwardWorkspace::key_block() const { return state_->tiling.key_block; }
 
-std::size_t workspace_bytes(const ForwardParams& params, const ForwardOptions& options) {
+std::size_t workspace_bytes(const AttentionParams& params, const ForwardOptions& options) {
   const StripKernels& kernels = find_kernels(params, options.isa);
   const PackedShape shape(kernels, params.head_dim(), params.seqlen_k());
   const Tiling tiling(params, kernels, options);
@@ -173,12 +173,12 @@ std::vector<core::Isa> optimized_isas(core::DType dtype) {
   return isas;
 }
 
-std::optional<std::string> optimized_unsupported(const ForwardParams& params) {
+std::optional<std::string> optimized_unsupported(const AttentionParams& params) {
   return strips_unsupported(params);
 }
 
-void optimized_forward(const ForwardParams& params, ForwardWorkspace& workspace) {
-  validate(params);
+void optimized_forward(const AttentionParams& params, ForwardWorkspace& workspace) {
+  validate_forward(params);
   ForwardWorkspace::State& state = *workspace.state_;
   if (params.q.shape != state.q_shape || params.k.shape != state.k_shape ||
       params.q.dtype != state.dtype) {

@@ -25,8 +25,8 @@ struct ForwardOptions {
 std::vector<core::Isa> optimized_isas(core::DType dtype);
 
 /// Why this implementation cannot take the problem (a storage type other than f32, bf16, f16);
-/// nothing if it can. It does not repeat validate().
-std::optional<std::string> optimized_unsupported(const ForwardParams& params);
+/// nothing if it can. It does not repeat validate_forward().
+std::optional<std::string> optimized_unsupported(const AttentionParams& params);
 
 /// All memory that a forward pass needs beside its tensors: packed keys and values and one scratch
 /// area per worker, O(batch * heads_kv * seqlen_k * head_dim + threads). Made once, outside of
@@ -34,7 +34,7 @@ std::optional<std::string> optimized_unsupported(const ForwardParams& params);
 class ForwardWorkspace {
  public:
   /// Throws std::invalid_argument for an invalid or unsupported problem or option.
-  explicit ForwardWorkspace(const ForwardParams& params, const ForwardOptions& options = {});
+  explicit ForwardWorkspace(const AttentionParams& params, const ForwardOptions& options = {});
   ForwardWorkspace(ForwardWorkspace&&) noexcept;
   ForwardWorkspace& operator=(ForwardWorkspace&&) noexcept;
   ~ForwardWorkspace();
@@ -46,19 +46,19 @@ class ForwardWorkspace {
   Index key_block() const;
 
  private:
-  friend void optimized_forward(const ForwardParams& params, ForwardWorkspace& workspace);
+  friend void optimized_forward(const AttentionParams& params, ForwardWorkspace& workspace);
   struct State;
   std::unique_ptr<State> state_;
 };
 
 /// Bytes of a ForwardWorkspace for this problem.
-std::size_t workspace_bytes(const ForwardParams& params, const ForwardOptions& options = {});
+std::size_t workspace_bytes(const AttentionParams& params, const ForwardOptions& options = {});
 
 /// Computes params.out and params.lse. Packing is part of the call; nothing is allocated. The
 /// answer depends on the instruction set and on key_block, not on threads or row_block, bit for
 /// bit. Scores between a strip's rows are computed and then masked: a masked key does not count,
-/// but its values must be finite, as 0 * NaN is NaN. Throws what validate() throws, and
+/// but its values must be finite, as 0 * NaN is NaN. Throws what validate_forward() throws, and
 /// std::invalid_argument when shapes or storage type are not those of the workspace.
-void optimized_forward(const ForwardParams& params, ForwardWorkspace& workspace);
+void optimized_forward(const AttentionParams& params, ForwardWorkspace& workspace);
 
 }  // namespace ashlar::flashattention2

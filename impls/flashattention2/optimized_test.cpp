@@ -40,7 +40,7 @@ std::vector<Path> paths() {
 }
 
 void run(Problem& problem, const ForwardOptions& options = {}) {
-  const ForwardParams params = problem.params();
+  const AttentionParams params = problem.params();
   ForwardWorkspace workspace(params, options);
   optimized_forward(params, workspace);
 }
@@ -163,7 +163,7 @@ TEST_CASE("rounding grows slowly with the number of keys", "[optimized]") {
   for (const core::Isa isa : optimized_isas(DType::f32)) {
     CAPTURE(core::name_of(isa));
     Problem problem({.seqlen_q = 12, .seqlen_k = 16384, .head_dim = 64});
-    const ForwardParams params = problem.params();
+    const AttentionParams params = problem.params();
     ForwardWorkspace workspace(params, {.isa = isa});
     optimized_forward(params, workspace);
     double error = 0;

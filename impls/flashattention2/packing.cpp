@@ -232,7 +232,7 @@ void prefetch_query_rows(const core::ConstAnyView<4>& tensor, Index batch, Index
   prefetch(BFloat16());
 }
 
-PackedKeysValues::PackedKeysValues(const StripKernels& kernels, const ForwardParams& params)
+PackedKeysValues::PackedKeysValues(const StripKernels& kernels, const AttentionParams& params)
     : shape_(kernels, params.head_dim(), params.seqlen_k()),
       heads_kv_(params.heads_kv()),
       heads_(params.batch() * heads_kv_),
@@ -241,7 +241,7 @@ PackedKeysValues::PackedKeysValues(const StripKernels& kernels, const ForwardPar
 
 Index PackedKeysValues::pack_items() const { return heads_ * (shape_.padded_keys / kChunkKeys); }
 
-void PackedKeysValues::pack_item(const ForwardParams& params, Index item) {
+void PackedKeysValues::pack_item(const AttentionParams& params, Index item) {
   const Index chunks = shape_.padded_keys / kChunkKeys;
   // Heads innermost: the rows of neighbouring heads are neighbours in memory.
   const Index head = item % heads_kv_;

@@ -47,12 +47,12 @@ void prefetch_query_rows(const core::ConstAnyView<4>& tensor, Index batch, Index
 /// The packed keys and values of a whole problem; memory is taken once, pack() allocates nothing.
 class PackedKeysValues {
  public:
-  PackedKeysValues(const StripKernels& kernels, const ForwardParams& params);
+  PackedKeysValues(const StripKernels& kernels, const AttentionParams& params);
 
   /// Packing is a loop over items, which may run at the same time: pack_item() for each of
   /// [0, pack_items()), of params.k and params.v, whose shapes must be those of construction.
   Index pack_items() const;
-  void pack_item(const ForwardParams& params, Index item);
+  void pack_item(const AttentionParams& params, Index item);
 
   const PackedShape& shape() const { return shape_; }
   std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }

@@ -34,7 +34,7 @@ double rounding_of(DType dtype) {
 
 /// The definition once more in the plainest form: exponentials without a maximum, over an explicit
 /// mask.
-std::vector<double> by_definition(const ForwardParams& params, Index b, Index h, Index r) {
+std::vector<double> by_definition(const AttentionParams& params, Index b, Index h, Index r) {
   const Index group = params.heads_q() / params.heads_kv();
   std::vector<double> out(static_cast<std::size_t>(params.head_dim()), 0.0);
   double sum = 0;
@@ -56,7 +56,7 @@ std::vector<double> by_definition(const ForwardParams& params, Index b, Index h,
   return out;
 }
 
-void check_definition(const ForwardParams& params, double tolerance) {
+void check_definition(const AttentionParams& params, double tolerance) {
   double worst = 0;
   for (Index b = 0; b < params.batch(); ++b) {
     for (Index h = 0; h < params.heads_q(); ++h) {
@@ -84,7 +84,7 @@ TEST_CASE("the reference computes the definition", "[reference]") {
                    .batch = 2,
                    .heads_q = 4,
                    .heads_kv = 2});
-  const ForwardParams params = problem.params();
+  const AttentionParams params = problem.params();
   check_definition(params, 1e-13);
   reference_forward(params);
   const testing::Difference difference = testing::difference_to_reference(params);
@@ -105,7 +105,7 @@ TEST_CASE("causal masks are aligned to the bottom right", "[reference]") {
                                                                   {7, 7}}));
   CAPTURE(seqlen_q, seqlen_k);
   Problem problem({.seqlen_q = seqlen_q, .seqlen_k = seqlen_k, .causal = true});
-  const ForwardParams params = problem.params();
+  const AttentionParams params = problem.params();
   check_definition(params, 1e-13);
   reference_forward(params);
   CHECK(testing::difference_to_reference(params).out < 1e-6);
@@ -192,10 +192,10 @@ TEST_CASE("the output is linear in the values", "[reference]") {
 
 TEST_CASE("parts of the keys combine through lse", "[reference]") {
   Problem problem({.seqlen_q = 4, .seqlen_k = 31});
-  const ForwardParams whole = problem.params();
+  const AttentionParams whole = problem.params();
   const Index cut = GENERATE(0, 1, 16, 30, 31);
   const auto part = [&](Index first, Index count) {
-    ForwardParams params = whole;
+    AttentionParams params = whole;
     for (auto* tensor : {&params.k, &params.v}) {
       auto view = tensor->as<float>();
       view.data += first * view.strides[1];
@@ -276,7 +276,7 @@ TEST_CASE("strided tensors: heads outside rows", "[reference]") {
   const Shape shape{.seqlen_q = 6, .seqlen_k = 6, .batch = 2, .heads_q = 3, .heads_kv = 3};
   Problem dense(shape);
   Problem moved(shape);
-  ForwardParams params = moved.params();
+  AttentionParams params = moved.params();
   const auto transposed = [](core::Tensor<4>& memory, const core::Tensor<4>& from) {
     const auto [batch, rows, heads, dim] = memory.shape();
     const core::View<float, 4> view(memory.view<float>().data, memory.shape(),
@@ -311,16 +311,16 @@ TEST_CASE("the thread count does not change the answer", "[reference]") {
 TEST_CASE("validation names what does not fit", "[reference]") {
   Problem problem({.seqlen_q = 4, .seqlen_k = 6, .batch = 1, .heads_q = 4, .heads_kv = 2});
   const auto refused = [&](const auto& change) {
-    ForwardParams params = problem.params();
+    AttentionParams params = problem.params();
     change(params);
     try {
-      validate(params);
+      validate_forward(params);
     } catch (const std::invalid_argument& error) {
       return std::string(error.what());
     }
     return std::string();
   };
-  CHECK(refused([](ForwardParams&) {}).empty());
+  CHECK(refused([](AttentionParams&) {}).empty());
   CHECK(refused([](auto& p) { p.scale = 0; }) ==
         "attention: scale is 0, expected a positive number such as 1 / sqrt(head_dim)");
   CHECK(refused([](auto& p) { p.v.shape[1] = 5; }) ==

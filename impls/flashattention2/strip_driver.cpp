@@ -32,15 +32,15 @@ Index choose_key_block(Index asked, const StripKernels& kernels, Index head_dim)
   return asked;
 }
 
-std::optional<std::string> strips_unsupported(const ForwardParams& params) {
+std::optional<std::string> strips_unsupported(const AttentionParams& params) {
   const core::DType dtype = params.q.dtype;
   if (dtype == core::DType::f32 || dtype == core::DType::bf16 || dtype == core::DType::f16) {
-    return std::nullopt;
+    return beyond(params, Features());
   }
   return "storage type " + std::string(core::name_of(dtype)) + " is not f32, bf16 or f16";
 }
 
-StripDriver::StripDriver(const ForwardParams& params, const StripKernels& kernels,
+StripDriver::StripDriver(const AttentionParams& params, const StripKernels& kernels,
                          const PackedKeysValues& packed)
     : params_(params),
       kernels_(kernels),
@@ -55,7 +55,8 @@ Index StripDriver::rows(const Strip& strip) const {
 Index StripDriver::visible_end(Index row) const {
   if (!params_.causal) return params_.seqlen_k();
   const Index real_row = std::min(row, params_.seqlen_q() - 1);
-  return std::clamp<Index>(real_row + params_.causal_offset() + 1, 0, params_.seqlen_k());
+  return std::clamp<Index>(real_row + params_.seqlen_k() - params_.seqlen_q() + 1, 0,
+                           params_.seqlen_k());
 }
 
 void StripDriver::load_queries(const Strip& strip, std::uint32_t* queries) const {

@@ -19,12 +19,12 @@ Index choose_key_block(Index asked, const StripKernels& kernels, Index head_dim)
 
 /// Why strips cannot serve the problem (a storage type other than f32, bf16, f16); nothing if they
 /// can.
-std::optional<std::string> strips_unsupported(const ForwardParams& params);
+std::optional<std::string> strips_unsupported(const AttentionParams& params);
 
 /// A problem bound to kernels and packed operands. All three must outlive it.
 class StripDriver {
  public:
-  StripDriver(const ForwardParams& params, const StripKernels& kernels,
+  StripDriver(const AttentionParams& params, const StripKernels& kernels,
               const PackedKeysValues& packed);
 
   /// The query rows [first_row, first_row + kStripRows) of one head; rows past the end are padding.
@@ -62,7 +62,7 @@ class StripDriver {
   Index head_kv(const Strip& strip) const { return strip.head / group_; }
   Index rows(const Strip& strip) const;
 
-  const ForwardParams& params_;
+  const AttentionParams& params_;
   const StripKernels& kernels_;
   const PackedKeysValues& packed_;
   Index group_;  // query heads per kv head

@@ -65,14 +65,14 @@ TEST_CASE("forward: weights sum to one, and to nothing where nothing is seen") {
       INFO(describe(shape));
       Problem problem(shape);
       assign(problem.v.any(), [](Index, Index, Index, Index) { return 1.0; });
-      const ForwardParams params = problem.params();
+      const AttentionParams params = problem.params();
       for_each_pass(dtype, [&](const ForwardPass& pass) {
         problem.poison();
         pass.run(params);
         double worst = 0;
         bool blind_rows_are_zero = true;
         for (Index r = 0; r < lengths.q; ++r) {
-          const bool blind = params.visible_columns(r) == 0;
+          const bool blind = params.mask(params.sequence(0)).columns(r).empty();
           for (Index i = 0; i < shape.head_dim; ++i) {
             const double value = read(params.out, 0, r, 0, i);
             if (blind) blind_rows_are_zero = blind_rows_are_zero && value == 0;
@@ -162,7 +162,7 @@ TEST_CASE("forward: parts of the keys combine through lse") {
   constexpr Index kKeys = 150;
   for (const core::DType dtype : all_dtypes()) {
     Problem problem({9, kKeys, head_dim_of(1), false, dtype});
-    const ForwardParams whole = problem.params();
+    const AttentionParams whole = problem.params();
     const Expected expected = expect(whole);
     for (const Index cut : {0, 1, 37, 64, 65, 128, 149, 150}) {
       INFO("cut at " << cut);
@@ -172,7 +172,7 @@ TEST_CASE("forward: parts of the keys combine through lse") {
         std::vector<double> sums(combined.exact.size(), 0.0);
         for (const auto& [begin, end] : {std::pair<Index, Index>{0, cut}, {cut, kKeys}}) {
           problem.poison();
-          ForwardParams part = whole;
+          AttentionParams part = whole;
           part.k = slice(whole.k, begin, end - begin);
           part.v = slice(whole.v, begin, end - begin);
           pass.run(part);

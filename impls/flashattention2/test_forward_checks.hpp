@@ -18,9 +18,9 @@ struct ForwardPass {
   std::string name;
   std::vector<core::DType> dtypes;
   /// Host tensors in and out, core::thread_count() threads.
-  std::function<void(const ForwardParams&)> run;
+  std::function<void(const AttentionParams&)> run;
   /// With key blocks of that many keys; empty where there is nothing to choose.
-  std::function<void(const ForwardParams&, Index key_block)> run_tiled = {};
+  std::function<void(const AttentionParams&, Index key_block)> run_tiled = {};
   Bounds bounds = {};
   /// Why the bits may differ between thread counts, or between views of the same numbers with other
   /// strides (grouped heads and repeated ones); empty where they must not.

@@ -91,7 +91,8 @@ struct NanPattern {
   bool every_row = true, every_lse = true, any_lse = false, any_out = false;
 };
 
-NanPattern nan_pattern(const ForwardParams& params, Index row_begin, Index row_end, Index element) {
+NanPattern nan_pattern(const AttentionParams& params, Index row_begin, Index row_end,
+                       Index element) {
   NanPattern pattern;
   for (Index r = row_begin; r < row_end; ++r) {
     const bool lse = std::isnan(params.lse(0, 0, r));
@@ -298,7 +299,7 @@ TEST_CASE("forward: rows behind the last key are never read") {
         const Tailed values(problem.v, 128);
         for_each_pass(dtype, [&](const ForwardPass& pass) {
           problem.poison();
-          ForwardParams params = problem.params();
+          AttentionParams params = problem.params();
           params.k = keys.view();
           params.v = values.view();
           pass.run(params);
@@ -324,7 +325,7 @@ TEST_CASE("forward: strided tensors, with NaN around what is read and nothing wr
         problem.poison();
         Embedded out(problem.out.any(), 77.0);
         EmbeddedLse lse(problem.lse.shape());
-        ForwardParams params = problem.params();
+        AttentionParams params = problem.params();
         params.q = q.view();
         params.k = k.view();
         params.v = v.view();

@@ -80,7 +80,7 @@ class Problem {
     std::fill_n(lse.view<float>().data, lse.size(), std::numeric_limits<float>::quiet_NaN());
   }
 
-  ForwardParams params() {
+  AttentionParams params() {
     return {q.any(), k.any(), v.any(), out.any(), lse.view<float>(), scale, causal};
   }
 
@@ -128,7 +128,7 @@ inline double distance(double actual, double expected) {
   return std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
 }
 
-inline Difference difference_to_reference(const ForwardParams& params) {
+inline Difference difference_to_reference(const AttentionParams& params) {
   Difference largest;
   for (Index b = 0; b < params.batch(); ++b) {
     for (Index h = 0; h < params.heads_q(); ++h) {

@@ -42,9 +42,10 @@ struct PlainRow {
 
 /// Of tensors that were widened to double; T is the storage type to round to.
 template <class T>
-PlainRow plain_row_of(const ForwardParams& params, Index batch, Index head, Index row) {
+PlainRow plain_row_of(const AttentionParams& params, Index batch, Index head, Index row) {
   const auto width = static_cast<std::size_t>(params.head_dim());
-  const auto columns = static_cast<std::size_t>(params.visible_columns(row));
+  const auto columns =
+      static_cast<std::size_t>(params.mask(params.sequence(batch)).columns(row).end);
   const auto k = params.k.as<double>();
   const auto v = params.v.as<double>();
   const Index kv = params.kv_head(head);
@@ -97,11 +98,11 @@ inline core::Tensor<4> widened(const core::ConstAnyView<4>& tensor) {
   return wide;
 }
 
-inline Expected expect(const ForwardParams& params) {
+inline Expected expect(const AttentionParams& params) {
   const core::Tensor<4> q = widened(params.q);
   const core::Tensor<4> k = widened(params.k);
   const core::Tensor<4> v = widened(params.v);
-  ForwardParams wide = params;
+  AttentionParams wide = params;
   wide.q = q.any();
   wide.k = k.any();
   wide.v = v.any();
@@ -149,7 +150,7 @@ inline double ratio(double error, double bound) {
   return std::isnan(error) ? std::numeric_limits<double>::infinity() : error / bound;
 }
 
-inline Judgement judge(const ForwardParams& params, const Expected& expected,
+inline Judgement judge(const AttentionParams& params, const Expected& expected,
                        const Bounds& bounds = {}) {
   const core::DType dtype = params.q.dtype;
   Judgement judgement;

@@ -33,7 +33,7 @@ void for_each_row(const AttentionProblem& problem, AttentionAnswer& answer, Row 
 }  // namespace
 
 void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
-  ForwardParams params = forward_params(problem, &answer);
+  AttentionParams params = forward_params(problem, &answer);
   params.scale = 1;
   for_each_row(problem, answer, [&](Index b, Index h, Index n) {
     const RowResult row = reference_row(params, b, h, n);
@@ -44,7 +44,7 @@ void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
 }
 
 void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer) {
-  const ForwardParams params = forward_params(problem, &answer);
+  const AttentionParams params = forward_params(problem, &answer);
   const Index head_dim = params.head_dim();
   for_each_row(problem, answer, [&](Index b, Index h, Index n) {
     const Index right = problem.causal ? n + 1 : params.seqlen_k();
@@ -69,7 +69,7 @@ void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer) {
 
 void rescale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer) {
   constexpr Index kBlock = 64;
-  const ForwardParams params = forward_params(problem, &answer);
+  const AttentionParams params = forward_params(problem, &answer);
   const Index head_dim = params.head_dim();
   for_each_row(problem, answer, [&](Index b, Index h, Index n) {
     const Index columns = problem.causal ? n + 1 : params.seqlen_k();

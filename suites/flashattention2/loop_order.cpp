@@ -26,14 +26,14 @@ BlockedProblem make_blocked_problem(const Point& point, std::uint64_t seed) {
 
 class Fa2 : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
  public:
-  Fa2(const ForwardParams& params, Index key_block)
+  Fa2(const AttentionParams& params, Index key_block)
       : WithWorkspace(params, {.threads = 1, .key_block = key_block}) {}
 };
 
 class Fa1
     : public WithWorkspace<baselines::Fa1Workspace, baselines::Fa1Options, baselines::fa1_forward> {
  public:
-  Fa1(const ForwardParams& params, Index key_block)
+  Fa1(const AttentionParams& params, Index key_block)
       : WithWorkspace(params, {.threads = 1, .key_block = key_block}) {}
 };
 

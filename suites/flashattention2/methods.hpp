@@ -13,31 +13,31 @@ namespace ashlar::flashattention2::suite {
 
 using Method = model::Method<AttentionProblem, AttentionAnswer>;
 
-/// A class that is constructed from ForwardParams (packing, workspace), called, and asked for its
+/// A class that is constructed from AttentionParams (packing, workspace), called, and asked for its
 /// bytes.
 template <class Forward>
-concept ForwardPass = std::constructible_from<Forward, const ForwardParams&> &&
+concept ForwardPass = std::constructible_from<Forward, const AttentionParams&> &&
     requires(Forward pass) {
   pass();
   { pass.workspace_bytes() } -> std::convertible_to<std::size_t>;
 };
 
 /// A library's forward pass together with the workspace that it is given at every call.
-template <class Workspace, class Options, void (*Run)(const ForwardParams&, Workspace&)>
+template <class Workspace, class Options, void (*Run)(const AttentionParams&, Workspace&)>
 class WithWorkspace {
  public:
-  WithWorkspace(const ForwardParams& params, const Options& options)
+  WithWorkspace(const AttentionParams& params, const Options& options)
       : params_(params), workspace_(params, options) {}
   void operator()() { Run(params_, workspace_); }
   std::size_t workspace_bytes() const { return workspace_.bytes(); }
 
  private:
-  ForwardParams params_;
+  AttentionParams params_;
   Workspace workspace_;
 };
 
-using Unsupported = std::optional<std::string> (*)(const ForwardParams&);
-using WorkspaceBytes = std::size_t (*)(const ForwardParams&);
+using Unsupported = std::optional<std::string> (*)(const AttentionParams&);
+using WorkspaceBytes = std::size_t (*)(const AttentionParams&);
 
 template <ForwardPass Forward>
 class CpuMethod final : public Method {
@@ -74,7 +74,7 @@ class DeviceMethod final : public Method {
     return model::Support::from(unsupported_(forward_params(problem, nullptr)));
   }
   void prepare(const AttentionProblem& problem, AttentionAnswer& answer) override {
-    const ForwardParams host = forward_params(problem, &answer);
+    const AttentionParams host = forward_params(problem, &answer);
     workspace_ = static_cast<std::int64_t>(workspace_bytes_(host));
     forward_.emplace(host);
   }

@@ -102,7 +102,7 @@ model::Expected collect(const AttentionProblem& problem, ComputeRow compute) {
 
 /// Plain attention of one row with every intermediate rounded to the storage type.
 RowResult plain_row(const AttentionProblem& problem, const SampledRow& at) {
-  const ForwardParams params = forward_params(problem, nullptr);
+  const AttentionParams params = forward_params(problem, nullptr);
   const DType dtype = params.q.dtype;
   const Index columns = problem.causal ? at.row + 1 : params.seqlen_k();
   std::vector<float> scores;
@@ -146,12 +146,12 @@ struct WeightSums {
 
 WeightSums weight_sums(const AttentionProblem& problem, const SampledRow& at, double lse) {
   constexpr double kScoreError = 1e-5;  // of sums in float over up to 128 products
-  const ForwardParams params = forward_params(problem, nullptr);
+  const AttentionParams params = forward_params(problem, nullptr);
   const auto stored = [&](double score) {
     return static_cast<double>(rounded(params.q.dtype, static_cast<float>(score)));
   };
   WeightSums sums{-1, -1, 0};
-  for (Index c = 0; c < params.visible_columns(at.row); ++c) {
+  for (Index c = 0; c < params.mask(params.sequence(at.batch)).columns(at.row).end; ++c) {
     double dot = 0;
     for (Index k = 0; k < params.head_dim(); ++k) {
       dot +=
@@ -240,8 +240,8 @@ std::vector<model::TensorView> attention_inputs(const AttentionProblem& problem)
   return views;
 }
 
-ForwardParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer) {
-  ForwardParams params;
+AttentionParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer) {
+  AttentionParams params;
   params.q = problem.q.any();
   params.k = problem.k.any();
   params.v = problem.v.any();
@@ -267,7 +267,7 @@ model::Work attention_forward_work(const Point& point) {
 }
 
 model::Expected attention_rows_in_double(const AttentionProblem& problem) {
-  const ForwardParams params = forward_params(problem, nullptr);
+  const AttentionParams params = forward_params(problem, nullptr);
   return collect(problem, [&](const SampledRow& at) {
     return reference_row(params, at.batch, at.head, at.row);
   });
@@ -313,7 +313,7 @@ void value_range(const core::View<const T, 4>& v, Index b, Index h, float slack,
 
 /// Looks at every element of `out` (contiguous, as q) of one head.
 template <class T>
-std::optional<std::string> head_outside(const ForwardParams& params, const T* out, Index b,
+std::optional<std::string> head_outside(const AttentionParams& params, const T* out, Index b,
                                         Index h) {
   const auto head_dim = static_cast<std::size_t>(params.head_dim());
   std::vector<float> low(head_dim);
@@ -334,7 +334,7 @@ std::optional<std::string> head_outside(const ForwardParams& params, const T* ou
 }
 
 template <class T>
-std::optional<std::string> any_head_outside(const ForwardParams& params, const void* out) {
+std::optional<std::string> any_head_outside(const AttentionParams& params, const void* out) {
   std::vector<std::optional<std::string>> wrong(
       static_cast<std::size_t>(params.batch() * params.heads_q()));
   core::parallel_for_dynamic(static_cast<Index>(wrong.size()), [&](Index item, int) {
@@ -360,7 +360,7 @@ std::optional<std::string> rows_are_convex(const AttentionProblem& problem,
   if (const auto lse = find("lse"); lse != answer.end()) {
     if (auto wrong = weights_sum_to_one(problem, *lse)) return wrong;
   }
-  const ForwardParams params = forward_params(problem, nullptr);
+  const AttentionParams params = forward_params(problem, nullptr);
   if (params.q.dtype == DType::bf16) return any_head_outside<core::BFloat16>(params, found->data);
   if (params.q.dtype == DType::f16) return any_head_outside<core::Float16>(params, found->data);
   return any_head_outside<float>(params, found->data);

@@ -33,7 +33,7 @@ AttentionProblem make_attention_problem(const model::Point& point, std::uint64_t
 std::vector<model::TensorView> attention_inputs(const AttentionProblem& problem);
 
 /// The call that every implementation takes; `answer` may be null where only inputs are read.
-ForwardParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer);
+AttentionParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer);
 
 /// The paper's count, 4 B H N^2 d, halved under a causal mask (section 4); every tensor moved once.
 model::Work attention_forward_work(const model::Point& point);

@@ -36,12 +36,12 @@ void set_element(const core::AnyView<4>& tensor, Index flat, double exact) {
 /// What cuBLAS around a softmax kernel computes: scores and weights rounded to the storage type,
 /// sums in float, and in another order than the yardstick's.
 void attention_with_stored_scores(const AttentionProblem& problem, AttentionAnswer& answer) {
-  const ForwardParams params = forward_params(problem, &answer);
+  const AttentionParams params = forward_params(problem, &answer);
   const core::DType dtype = params.q.dtype;
   for (Index h = 0; h < params.heads_q(); ++h) {
     for (Index n = 0; n < params.seqlen_q(); ++n) {
       std::vector<float> scores;
-      for (Index c = 0; c < params.visible_columns(n); ++c) {
+      for (Index c = 0; c < params.mask(params.sequence(0)).columns(n).end; ++c) {
         float dot = 0;
         for (Index k = params.head_dim(); k-- > 0;) {
           dot += static_cast<float>(value(params.q, 0, n, h, k) * value(params.k, 0, c, h, k));

@@ -28,7 +28,7 @@ using model::Tier;
 template <int Threads>
 class Flash : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
  public:
-  explicit Flash(const ForwardParams& params) : WithWorkspace(params, {.threads = Threads}) {}
+  explicit Flash(const AttentionParams& params) : WithWorkspace(params, {.threads = Threads}) {}
 };
 
 /// FlashAttention-1's order, likewise.
@@ -36,13 +36,13 @@ template <int Threads>
 class Fa1Order
     : public WithWorkspace<baselines::Fa1Workspace, baselines::Fa1Options, baselines::fa1_forward> {
  public:
-  explicit Fa1Order(const ForwardParams& params) : WithWorkspace(params, {.threads = Threads}) {}
+  explicit Fa1Order(const AttentionParams& params) : WithWorkspace(params, {.threads = Threads}) {}
 };
 
 /// One thread is the other side of a comparison with several. With one in all the two sides are the
 /// same, and a claim about threads that read them would be contradicted by nothing.
 template <Unsupported Otherwise>
-std::optional<std::string> one_thread_unsupported(const ForwardParams& params) {
+std::optional<std::string> one_thread_unsupported(const AttentionParams& params) {
   if (core::thread_count() == 1) return "the run has one thread in all";
   if (params.heads_q() * params.batch() > 1)
     return "one thread is compared with all at one head only";
@@ -67,7 +67,7 @@ model::Suite::Kernels kernels() {
 }
 
 /// The kernel keeps everything on chip.
-std::size_t no_workspace(const ForwardParams&) { return 0; }
+std::size_t no_workspace(const AttentionParams&) { return 0; }
 
 /// On a GPU the paper's grid: 16k tokens, hidden size 2048 (section 4). On a CPU four heads up to
 /// 2048.
