@@ -33,7 +33,8 @@ const std::vector<ForwardPass>& forward_passes() {
   static const std::vector<ForwardPass> passes = [] {
     std::vector<ForwardPass> all{{.name = "reference",
                                   .dtypes = {std::begin(kTypes), std::end(kTypes)},
-                                  .run = reference_forward}};
+                                  .run = reference_forward,
+                                  .features = Features::all()}};
     for (const core::Isa isa : {core::Isa::avx2, core::Isa::avx512, core::Isa::avx512_bf16}) {
       if (core::may_use(isa)) all.push_back(flash(isa));
     }

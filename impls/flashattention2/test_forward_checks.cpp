@@ -8,22 +8,9 @@
 namespace ashlar::flashattention2::testing {
 namespace {
 
-struct Lengths {
-  Index q, k;
-};
-
 /// The official tests' lengths, more rows than keys, and no keys at all.
 const std::vector<Lengths> kLengths = {{1, 1},     {1, 239},   {3, 799},     {113, 203}, {128, 217},
                                        {108, 256}, {256, 512}, {1023, 1024}, {5, 2},     {64, 0}};
-
-/// The keys or values [first, first + count) of all batch entries.
-core::ConstAnyView<4> slice(const core::ConstAnyView<4>& tensor, Index first, Index count) {
-  core::ConstAnyView<4> part = tensor;
-  part.data = static_cast<const std::uint8_t*>(tensor.data) +
-              first * tensor.strides[1] * static_cast<Index>(core::size_of(tensor.dtype));
-  part.shape[1] = count;
-  return part;
-}
 
 /// Column 0 of q is 1, so that what is added to column 0 of k is added to all scores of a row.
 void make_first_column_constant(Problem& problem) {
@@ -34,7 +21,7 @@ void make_first_column_constant(Problem& problem) {
 
 }  // namespace
 
-TEST_CASE("forward: lengths and both masks") {
+TEST_CASE("forward: alignment: lengths and both masks") {
   for (const core::DType dtype : all_dtypes()) {
     for (std::size_t n = 0; n < kLengths.size(); ++n) {
       for (const bool causal : {false, true}) {
@@ -47,7 +34,7 @@ TEST_CASE("forward: lengths and both masks") {
   }
 }
 
-TEST_CASE("forward: batches and groups of heads") {
+TEST_CASE("forward: GQA: batches and groups of heads") {
   for (const core::DType dtype : all_dtypes()) {
     for (const Index heads_kv : {1, 2, 6}) {
       const Shape shape{37, 90, head_dim_of(0), heads_kv != 2, dtype, 2, 6, heads_kv};
@@ -58,7 +45,7 @@ TEST_CASE("forward: batches and groups of heads") {
   }
 }
 
-TEST_CASE("forward: weights sum to one, and to nothing where nothing is seen") {
+TEST_CASE("forward: rows of softmax sum to one: and to nothing where nothing is seen") {
   for (const core::DType dtype : all_dtypes()) {
     for (const Lengths& lengths : {Lengths{37, 700}, Lengths{90, 41}, Lengths{5, 0}}) {
       const Shape shape{lengths.q, lengths.k, head_dim_of(0), true, dtype};
@@ -88,7 +75,7 @@ TEST_CASE("forward: weights sum to one, and to nothing where nothing is seen") {
   }
 }
 
-TEST_CASE("forward: a constant added to a row of scores moves lse alone") {
+TEST_CASE("forward: shift invariance: a constant added to a row of scores moves lse alone") {
   for (const core::DType dtype : all_dtypes()) {
     Problem problem({40, 130, head_dim_of(0), true, dtype});
     make_first_column_constant(problem);
@@ -110,7 +97,7 @@ TEST_CASE("forward: a constant added to a row of scores moves lse alone") {
   }
 }
 
-TEST_CASE("forward: the order of keys does not matter without a mask") {
+TEST_CASE("forward: permuting keys: their order does not matter without a mask") {
   for (const core::DType dtype : all_dtypes()) {
     const Shape shape{33, 257, head_dim_of(1), false, dtype};
     Problem problem(shape);
@@ -126,7 +113,7 @@ TEST_CASE("forward: the order of keys does not matter without a mask") {
   }
 }
 
-TEST_CASE("forward: the answer is linear in the values") {
+TEST_CASE("forward: linear in V: sums of values give sums of answers") {
   for (const core::DType dtype : all_dtypes()) {
     const Shape shape{21, 150, head_dim_of(0), true, dtype};
     Problem first(shape);
@@ -157,7 +144,7 @@ TEST_CASE("forward: the answer is linear in the values") {
   }
 }
 
-TEST_CASE("forward: parts of the keys combine through lse") {
+TEST_CASE("forward: splitting KV: parts of the keys combine through lse") {
   // With a mask only a right part can be posed: it ends at the same corner.
   constexpr Index kKeys = 150;
   for (const core::DType dtype : all_dtypes()) {
@@ -173,8 +160,8 @@ TEST_CASE("forward: parts of the keys combine through lse") {
         for (const auto& [begin, end] : {std::pair<Index, Index>{0, cut}, {cut, kKeys}}) {
           problem.poison();
           AttentionParams part = whole;
-          part.k = slice(whole.k, begin, end - begin);
-          part.v = slice(whole.v, begin, end - begin);
+          part.k = row_slice(whole.k, begin, end - begin);
+          part.v = row_slice(whole.v, begin, end - begin);
           pass.run(part);
           for (Index r = 0; r < 9; ++r) {
             const auto at = static_cast<std::size_t>(r);
@@ -203,7 +190,7 @@ TEST_CASE("forward: parts of the keys combine through lse") {
   }
 }
 
-TEST_CASE("forward: grouped heads equal repeated heads bit for bit") {
+TEST_CASE("forward: GQA: grouped heads equal repeated heads bit for bit") {
   for (const core::DType dtype : all_dtypes()) {
     const Shape grouped_shape{25, 140, head_dim_of(0), true, dtype, 2, 6, 2};
     Shape repeated_shape = grouped_shape;
@@ -226,7 +213,7 @@ TEST_CASE("forward: grouped heads equal repeated heads bit for bit") {
   }
 }
 
-TEST_CASE("forward: every key block gives the answer") {
+TEST_CASE("forward: tile-size invariance: every key block gives the answer") {
   for (const core::DType dtype : all_dtypes()) {
     for (const bool causal : {false, true}) {
       Problem problem({50, 1100, head_dim_of(causal), causal, dtype});
@@ -247,7 +234,7 @@ TEST_CASE("forward: every key block gives the answer") {
   }
 }
 
-TEST_CASE("forward: maxima that rise or fall from block to block") {
+TEST_CASE("forward: rising-max order: maxima that rise or fall from block to block") {
   for (const core::DType dtype : all_dtypes()) {
     for (const double slope : {0.5, 20.0, -0.5, -20.0}) {
       INFO("slope " << slope);
@@ -263,7 +250,7 @@ TEST_CASE("forward: maxima that rise or fall from block to block") {
   }
 }
 
-TEST_CASE("forward: inputs with outliers stay within twice the plain error") {
+TEST_CASE("forward: accuracy: inputs with outliers stay within twice the plain error") {
   for (const core::DType dtype : all_dtypes()) {
     for (const bool causal : {false, true}) {
       Problem problem({96, 400, head_dim_of(causal), causal, dtype});

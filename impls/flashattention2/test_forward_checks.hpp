@@ -1,7 +1,12 @@
 #pragma once
-// What every forward pass must satisfy, whoever computes it: the cases in test_forward_checks.cpp
-// and test_forward_hazards.cpp run over the table that a test program gives. Link the object
-// library ashlar_flashattention2_forward_checks and define forward_passes() and head_dims().
+// What every forward pass must satisfy, whoever computes it: the cases in test_forward_checks.cpp,
+// test_forward_hazards.cpp, test_forward_masks.cpp, test_forward_features.cpp and
+// test_forward_packed.cpp run over the table that a test program gives, those of a feature for the
+// passes that have it. Link the object library ashlar_flashattention2_forward_checks and define
+// forward_passes() and head_dims().
+//
+// Names of cases begin with the property they hold a pass to, so that a list of properties can be
+// ticked off: alignment, GQA, varlen, fully masked rows, overflow, out of bounds, determinism, ...
 #include <functional>
 #include <optional>
 #include <string>
@@ -22,6 +27,7 @@ struct ForwardPass {
   /// With key blocks of that many keys; empty where there is nothing to choose.
   std::function<void(const AttentionParams&, Index key_block)> run_tiled = {};
   Bounds bounds = {};
+  Features features = {};
   /// Why the bits may differ between thread counts, or between views of the same numbers with other
   /// strides (grouped heads and repeated ones); empty where they must not.
   std::string bits_depend_on_threads = {};
@@ -39,7 +45,11 @@ inline Index head_dim_of(std::size_t n) { return head_dims()[n % head_dims().siz
 inline std::string describe(const Shape& shape) {
   return std::to_string(shape.seqlen_q) + " x " + std::to_string(shape.seqlen_k) + ", d " +
          std::to_string(shape.head_dim) + (shape.causal ? ", causal, " : ", ") +
-         std::string(core::name_of(shape.dtype));
+         std::string(core::name_of(shape.dtype)) + ", heads " + std::to_string(shape.heads_q) +
+         ":" + std::to_string(shape.heads_kv) + ", window (" + std::to_string(shape.window.left) +
+         ", " + std::to_string(shape.window.right) + "), softcap " + std::to_string(shape.softcap) +
+         ", dropout " + std::to_string(shape.dropout.probability) +
+         (shape.sequences.empty() ? "" : ", packed");
 }
 
 inline bool takes(const ForwardPass& pass, core::DType dtype) {
@@ -69,28 +79,66 @@ void for_each_pass(core::DType dtype, const Body& body) {
   }
 }
 
-/// Runs every pass on the problem, those with a choice also with the smallest key blocks, and holds
-/// it against `expected`, and in 16 bits against the yardstick where that can be wrong at all.
-inline void check_all(Problem& problem, const Expected& expected, bool against_plain = true) {
-  const auto check = [&](const ForwardPass& pass) {
-    const Judgement judgement = judge(problem.params(), expected, pass.bounds);
-    CHECK(judgement.out <= 1);
-    CHECK(judgement.lse <= 1);
-    if (against_plain || pass.bounds.stored_scores) CHECK(judgement.over_plain <= 1);
-  };
+/// The same for every pass that also has the features that the problem asks for.
+template <class Body>
+void for_each_able_pass(Problem& problem, const Body& body) {
   for_each_pass(problem.q.dtype(), [&](const ForwardPass& pass) {
+    if (!beyond(problem.params(), pass.features)) body(pass);
+  });
+}
+
+inline void check_judgement(const Judgement& judgement, bool against_plain = true) {
+  CHECK(judgement.out <= 1);
+  CHECK(judgement.lse <= 1);
+  if (against_plain) CHECK(judgement.over_plain <= 1);
+}
+
+/// Runs every able pass on the problem, those with a choice also with the smallest key blocks, and
+/// holds it against `expected`, and in 16 bits against the yardstick where that can be wrong at
+/// all.
+inline void check_all(Problem& problem, const Expected& expected, bool against_plain = true) {
+  for_each_able_pass(problem, [&](const ForwardPass& pass) {
+    const bool plainly = against_plain || pass.bounds.stored_scores;
     problem.poison();
     pass.run(problem.params());
-    check(pass);
+    check_judgement(judge(problem.params(), expected, pass.bounds), plainly);
     if (!pass.run_tiled) return;
     INFO("key block 64");
     problem.poison();
     pass.run_tiled(problem.params(), 64);
-    check(pass);
+    check_judgement(judge(problem.params(), expected, pass.bounds), plainly);
   });
 }
 
-inline void check_all(Problem& problem) { check_all(problem, expect(problem.params())); }
+inline void check_all(Problem& problem) {
+  bool able = false;
+  for_each_able_pass(problem, [&](const ForwardPass&) { able = true; });
+  if (able) check_all(problem, expect(problem.params()));
+}
+
+/// The rows that see no column: how many there are, and whether all are exactly zero with lse
+/// +infinity, and no other row has that lse.
+struct BlindRows {
+  Index count = 0;
+  bool exact = true;
+};
+
+inline BlindRows blind_rows(const AttentionParams& params) {
+  BlindRows rows;
+  for_each_row(params, [&](const Sequence& sequence, Index head, Index row) {
+    const bool blind = params.mask(sequence).columns(row).empty();
+    const Index r = sequence.first_q + row;
+    const bool infinite =
+        params.lse(sequence.batch, head, r) == std::numeric_limits<float>::infinity();
+    rows.exact = rows.exact && infinite == blind;
+    if (!blind) return;
+    ++rows.count;
+    for (Index i = 0; i < params.head_dim(); ++i) {
+      rows.exact = rows.exact && read(params.out, sequence.batch, r, head, i) == 0;
+    }
+  });
+  return rows;
+}
 
 /// The answer's bits.
 inline std::vector<std::uint8_t> bytes_of(const Problem& problem) {

@@ -107,7 +107,7 @@ NanPattern nan_pattern(const AttentionParams& params, Index row_begin, Index row
 
 }  // namespace
 
-TEST_CASE("forward: scores of 10000 neither overflow nor lose the largest") {
+TEST_CASE("forward: overflow: scores of 10000 neither overflow nor lose the largest") {
   for (const core::DType dtype : all_dtypes()) {
     Problem problem({33, 300, head_dim_of(0), true, dtype});
     for (auto* tensor : {&problem.q, &problem.k}) {
@@ -120,7 +120,7 @@ TEST_CASE("forward: scores of 10000 neither overflow nor lose the largest") {
   }
 }
 
-TEST_CASE("forward: one dominating key is copied, and lse is its score") {
+TEST_CASE("forward: overflow: one dominating key is copied, and lse is its score") {
   for (const core::DType dtype : all_dtypes()) {
     for (const Index winner : {0, 77, 199}) {
       INFO("key " << winner);
@@ -146,7 +146,7 @@ TEST_CASE("forward: one dominating key is copied, and lse is its score") {
   }
 }
 
-TEST_CASE("forward: equal scores give the mean of the values") {
+TEST_CASE("forward: overflow: equal scores give the mean of the values") {
   for (const core::DType dtype : all_dtypes()) {
     Problem problem({8, 600, head_dim_of(0), false, dtype});
     assign(problem.q.any(), [](Index, Index, Index, Index) { return 0.0; });
@@ -158,7 +158,7 @@ TEST_CASE("forward: equal scores give the mean of the values") {
   }
 }
 
-TEST_CASE("forward: fifty runs agree bit for bit, whatever was in the answer before") {
+TEST_CASE("forward: determinism: fifty runs agree bit for bit, whatever was in the answer before") {
   for (const core::DType dtype : all_dtypes()) {
     Problem problem({33, 150, head_dim_of(0), true, dtype, 1, 2, 1});
     for_each_pass(dtype, [&](const ForwardPass& pass) {
@@ -179,7 +179,7 @@ TEST_CASE("forward: fifty runs agree bit for bit, whatever was in the answer bef
   }
 }
 
-TEST_CASE("forward: one, two and three threads give the same bits") {
+TEST_CASE("forward: determinism: one, two and three threads give the same bits") {
   const int before = core::thread_count();
   for (const core::DType dtype : all_dtypes()) {
     for (const Index heads : {1, 2, 3}) {
@@ -205,7 +205,7 @@ TEST_CASE("forward: one, two and three threads give the same bits") {
   }
 }
 
-TEST_CASE("forward: NaN in a query is in its rows, and in no other") {
+TEST_CASE("forward: out of bounds: NaN in a query is in its rows, and in no other") {
   for (const core::DType dtype : all_dtypes()) {
     for (const std::uint32_t bits : nan_bits(dtype)) {
       INFO(std::hex << bits << std::dec);
@@ -229,7 +229,7 @@ TEST_CASE("forward: NaN in a query is in its rows, and in no other") {
   }
 }
 
-TEST_CASE("forward: NaN in a key is in every row, wherever the key lies") {
+TEST_CASE("forward: out of bounds: NaN in a key is in every row, wherever the key lies") {
   for (const core::DType dtype : all_dtypes()) {
     for (const std::uint32_t bits : nan_bits(dtype)) {
       for (const Index key : {0, 1, 130, 298, 299}) {
@@ -248,7 +248,7 @@ TEST_CASE("forward: NaN in a key is in every row, wherever the key lies") {
   }
 }
 
-TEST_CASE("forward: NaN in a value is in its column of every row, and not in lse") {
+TEST_CASE("forward: out of bounds: NaN in a value is in its column of every row, and not in lse") {
   for (const core::DType dtype : all_dtypes()) {
     for (const std::uint32_t bits : nan_bits(dtype)) {
       for (const Index key : {0, 1, 130, 299}) {
@@ -269,7 +269,7 @@ TEST_CASE("forward: NaN in a value is in its column of every row, and not in lse
   }
 }
 
-TEST_CASE("forward: under a mask NaN is in the rows that see it") {
+TEST_CASE("forward: out of bounds: under a mask NaN is in the rows that see it") {
   // Of the others attention.hpp promises nothing: a hidden value may be multiplied by zero.
   for (const core::DType dtype : all_dtypes()) {
     for (const bool in_key : {true, false}) {
@@ -287,7 +287,7 @@ TEST_CASE("forward: under a mask NaN is in the rows that see it") {
   }
 }
 
-TEST_CASE("forward: rows behind the last key are never read") {
+TEST_CASE("forward: out of bounds: rows behind the last key are never read") {
   for (const core::DType dtype : all_dtypes()) {
     for (const Index seqlen_k : {1, 63, 70, 129}) {
       for (const bool causal : {false, true}) {
@@ -312,7 +312,8 @@ TEST_CASE("forward: rows behind the last key are never read") {
   }
 }
 
-TEST_CASE("forward: strided tensors, with NaN around what is read and nothing written around") {
+TEST_CASE(
+    "forward: out of bounds: strided tensors, NaN around what is read, nothing written around") {
   for (const core::DType dtype : all_dtypes()) {
     for (const bool causal : {false, true}) {
       const Shape shape{29, 67, head_dim_of(causal), causal, dtype, 2, 4, 2};

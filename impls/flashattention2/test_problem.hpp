@@ -1,11 +1,13 @@
 #pragma once
-// For tests of every implementation of attention: a small problem that owns its tensors, outputs
-// filled with NaN first.
+// For tests of every implementation of attention: a small problem of both passes that owns its
+// tensors, outputs and gradients filled with NaN first.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "impls/core/half.hpp"
 #include "impls/core/random.hpp"
@@ -14,6 +16,11 @@
 #include "impls/flashattention2/reference.hpp"
 
 namespace ashlar::flashattention2::testing {
+
+struct Lengths {
+  Index q = 0;
+  Index k = 0;
+};
 
 struct Shape {
   Index seqlen_q = 1;
@@ -24,7 +31,22 @@ struct Shape {
   Index batch = 1;
   Index heads_q = 1;
   Index heads_kv = 1;
+  Window window = {};
+  float softcap = 0;
+  Dropout dropout = {};
+  /// Packed sequences. Where there are any, seqlen_q and seqlen_k are their sums and batch is 1.
+  std::vector<Lengths> sequences = {};
 };
+
+inline Shape packed_shape(Shape shape, std::vector<Lengths> sequences) {
+  shape.seqlen_q = shape.seqlen_k = 0;
+  for (const Lengths& lengths : sequences) {
+    shape.seqlen_q += lengths.q;
+    shape.seqlen_k += lengths.k;
+  }
+  shape.sequences = std::move(sequences);
+  return shape;
+}
 
 /// Element as double, whatever the storage type.
 template <class Any>
@@ -57,6 +79,19 @@ void assign(const core::AnyView<4>& tensor, const Function& function) {
   }
 }
 
+/// Sets all elements of a contiguous tensor.
+inline void fill(const core::AnyView<4>& tensor, double value) {
+  core::visit_float_type(tensor.dtype, [&]<class T>() {
+    T element{};
+    if constexpr (std::is_same_v<T, double>) {
+      element = value;
+    } else {
+      element = core::from_float<T>(static_cast<float>(value));
+    }
+    std::fill_n(static_cast<T*>(tensor.data), tensor.size(), element);
+  });
+}
+
 class Problem {
  public:
   explicit Problem(const Shape& shape, std::uint64_t seed = 1)
@@ -65,23 +100,52 @@ class Problem {
         v(shape.dtype, k.shape()),
         out(shape.dtype, q.shape()),
         lse(core::DType::f32, {shape.batch, shape.heads_q, shape.seqlen_q}),
+        dout(shape.dtype, q.shape()),
+        dq(shape.dtype, q.shape()),
+        dk(shape.dtype, k.shape()),
+        dv(shape.dtype, k.shape()),
         causal(shape.causal),
+        window(shape.window),
+        softcap(shape.softcap),
+        dropout(shape.dropout),
         scale(1.0f / std::sqrt(static_cast<float>(shape.head_dim))) {
     core::fill_normal(q.any(), seed, 0);
     core::fill_normal(k.any(), seed, 1);
     core::fill_normal(v.any(), seed, 2);
+    core::fill_normal(dout.any(), seed, 3);
+    if (!shape.sequences.empty()) {
+      cu_seqlens_q.push_back(0);
+      cu_seqlens_k.push_back(0);
+    }
+    for (const Lengths& lengths : shape.sequences) {
+      cu_seqlens_q.push_back(cu_seqlens_q.back() + static_cast<std::int32_t>(lengths.q));
+      cu_seqlens_k.push_back(cu_seqlens_k.back() + static_cast<std::int32_t>(lengths.k));
+    }
     poison();
+    poison_gradients();
   }
 
   /// Fills the outputs with NaN, so that a row not written is seen.
   void poison() {
-    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-    assign(out.any(), [](Index, Index, Index, Index) { return kNan; });
+    fill(out.any(), kNan);
     std::fill_n(lse.view<float>().data, lse.size(), std::numeric_limits<float>::quiet_NaN());
+  }
+  void poison_gradients() {
+    for (core::Tensor<4>* gradient : {&dq, &dk, &dv}) fill(gradient->any(), kNan);
   }
 
   AttentionParams params() {
-    return {q.any(), k.any(), v.any(), out.any(), lse.view<float>(), scale, causal};
+    AttentionParams params{q.any(),           k.any(), v.any(), out.any(),
+                           lse.view<float>(), scale,   causal,  window};
+    params.softcap = softcap;
+    params.dropout = dropout;
+    params.cu_seqlens_q = cu_seqlens_q;
+    params.cu_seqlens_k = cu_seqlens_k;
+    params.dout = dout.any();
+    params.dq = dq.any();
+    params.dk = dk.any();
+    params.dv = dv.any();
+    return params;
   }
 
   core::Tensor<4> q;
@@ -89,9 +153,43 @@ class Problem {
   core::Tensor<4> v;
   core::Tensor<4> out;
   core::Tensor<3> lse;
+  core::Tensor<4> dout;
+  core::Tensor<4> dq;
+  core::Tensor<4> dk;
+  core::Tensor<4> dv;
+  std::vector<std::int32_t> cu_seqlens_q;  // empty: not packed
+  std::vector<std::int32_t> cu_seqlens_k;
   bool causal;
+  Window window;
+  float softcap;
+  Dropout dropout;
   float scale;
+
+ private:
+  static constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 };
+
+/// Calls body(sequence, head, row) for every query row: sequences outside, rows inside.
+template <class Body>
+void for_each_row(const AttentionParams& params, const Body& body) {
+  for (Index id = 0; id < params.sequences(); ++id) {
+    const Sequence sequence = params.sequence(id);
+    for (Index head = 0; head < params.heads_q(); ++head) {
+      for (Index row = 0; row < sequence.seqlen_q; ++row) body(sequence, head, row);
+    }
+  }
+}
+
+/// Rows [first, first + count) of all batch entries.
+template <class Void>
+core::BasicAnyView<Void, 4> row_slice(core::BasicAnyView<Void, 4> tensor, Index first,
+                                      Index count) {
+  using Byte = std::conditional_t<std::is_const_v<Void>, const std::uint8_t, std::uint8_t>;
+  tensor.data = static_cast<Byte*>(tensor.data) +
+                first * tensor.strides[1] * static_cast<Index>(core::size_of(tensor.dtype));
+  tensor.shape[1] = count;
+  return tensor;
+}
 
 /// A copy of a tensor whose storage has `tail` more rows in every batch entry, all of them NaN. The
 /// view shows the tensor alone.
@@ -130,20 +228,17 @@ inline double distance(double actual, double expected) {
 
 inline Difference difference_to_reference(const AttentionParams& params) {
   Difference largest;
-  for (Index b = 0; b < params.batch(); ++b) {
-    for (Index h = 0; h < params.heads_q(); ++h) {
-      for (Index r = 0; r < params.seqlen_q(); ++r) {
-        const RowResult expected = reference_row(params, b, h, r);
-        for (Index i = 0; i < params.head_dim(); ++i) {
-          const double actual = read(params.out, b, r, h, i);
-          const double wanted = expected.out[static_cast<std::size_t>(i)];
-          largest.out = std::max(largest.out, distance(actual, wanted));
-        }
-        const auto actual = static_cast<double>(params.lse(b, h, r));
-        largest.lse = std::max(largest.lse, distance(actual, expected.lse));
-      }
+  for_each_row(params, [&](const Sequence& sequence, Index head, Index row) {
+    const RowResult expected = reference_row(params, sequence.id, head, row);
+    const Index r = sequence.first_q + row;
+    for (Index i = 0; i < params.head_dim(); ++i) {
+      const double actual = read(params.out, sequence.batch, r, head, i);
+      const double wanted = expected.out[static_cast<std::size_t>(i)];
+      largest.out = std::max(largest.out, distance(actual, wanted));
     }
-  }
+    const auto actual = static_cast<double>(params.lse(sequence.batch, head, r));
+    largest.lse = std::max(largest.lse, distance(actual, expected.lse));
+  });
   return largest;
 }
 
