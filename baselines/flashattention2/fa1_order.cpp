@@ -21,7 +21,7 @@ std::size_t float_bytes(Index count) { return static_cast<std::size_t>(count) * 
 
 const StripKernels& find_kernels(const AttentionParams& params, const Fa1Options& options) {
   validate_forward(params);
-  if (const auto reason = strips_unsupported(params)) throw std::invalid_argument(*reason);
+  if (const auto reason = fa1_unsupported(params)) throw std::invalid_argument(*reason);
   return select_strip_kernels(params.q.dtype, options.isa);
 }
 
@@ -64,14 +64,14 @@ void run_key_block(const StripDriver& driver, const AttentionParams& params, Ind
   auto* queries = worker.queries.as<std::uint32_t>();
   auto* product = worker.product.as<float>();
   for (Index first = 0; first < params.seqlen_q(); first += kStripRows) {
-    const StripDriver::Strip strip{batch, head, first};
+    const Strip strip{params.sequence(batch), head, first};
     const Index last = std::min<Index>(first + kStripRows, params.seqlen_q()) - 1;
-    if (driver.visible_end(last) <= begin) continue;
+    const View view = driver.view(strip, begin, end);
+    if (view.empty()) continue;
     driver.load_queries(strip, queries);
     StripStatistics block = empty_statistics();
-    const auto weights = driver.weigh(strip, begin, end, queries, worker.scratch, block);
-    std::fill_n(product, kStripRows * shape.row_values(), 0.0f);
-    driver.accumulate(strip, begin, weights, worker.scratch, product);
+    driver.weigh(strip, view, queries, worker.scratch, block);
+    driver.accumulate(strip, view, worker.scratch, Join::replace, product);
     StripStatistics& kept = rows.statistics[first / kStripRows];
     for (Index r = 0; r <= last - first; ++r) {
       if (block.sum[r] == 0.0f) continue;  // the row sees nothing of this block
@@ -136,10 +136,10 @@ void Fa1Workspace::State::run_head(const AttentionParams& params, const StripDri
                   workers[static_cast<std::size_t>(worker)]);
   }
   for (Index s = 0; s < strips; ++s) {
-    driver.store_lse({batch, head, s * kStripRows}, rows.statistics[s]);
+    driver.store_lse({params.sequence(batch), head, s * kStripRows}, rows.statistics[s]);
   }
   for (Index r = 0; wide && r < params.seqlen_q(); ++r) {
-    driver.store_row({batch, head, r}, r, 1.0f, rows.out + r * rows.out_stride);
+    driver.store_row({params.sequence(batch), head, r}, r, 1.0f, rows.out + r * rows.out_stride);
   }
 }
 
@@ -161,7 +161,7 @@ core::Isa Fa1Workspace::isa() const { return state_->kernels.isa; }
 Index Fa1Workspace::key_block() const { return state_->key_block; }
 
 std::optional<std::string> fa1_unsupported(const AttentionParams& params) {
-  return strips_unsupported(params);
+  return strips_unsupported(params, Features());
 }
 
 void fa1_forward(const AttentionParams& params, Fa1Workspace& workspace) {

@@ -3,40 +3,21 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
 #include "impls/core/aligned_buffer.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/range.hpp"
+#include "impls/flashattention2/forward_schedule.hpp"
 #include "impls/flashattention2/packing.hpp"
+#include "impls/flashattention2/split_keys.hpp"
 #include "impls/flashattention2/strip_driver.hpp"
 #include "impls/flashattention2/strip_kernels.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
-
-/// Eight strips re-read keys and values from L3 rarely enough (48 rows: 24 FLOP per byte in single
-/// precision); fewer where some threads would get less than four blocks.
-Index default_row_block(const AttentionParams& params, int threads) {
-  constexpr Index kLongest = 8 * kStripRows;
-  constexpr Index kItemsPerThread = 4;
-  const Index rows = params.batch() * params.heads_q() * params.seqlen_q();
-  return std::clamp<Index>(rows / (kItemsPerThread * threads), kStripRows, kLongest);
-}
-
-/// No more threads than there is work for: waking a sleeping one takes some 30 us, in which another
-/// computes 8 MFLOP in single precision or 16 in bfloat16. Below twice that per thread one thread
-/// alone was measured faster (256 keys, head_dim 64: 84 against 112 us).
-int default_threads(const AttentionParams& params, const StripKernels& kernels) {
-  const double work_per_thread = 16e6 * kernels.step;
-  const double work = 4.0 * static_cast<double>(params.batch() * params.heads_q()) *
-                      static_cast<double>(params.seqlen_q()) *
-                      static_cast<double>(params.seqlen_k()) *
-                      static_cast<double>(params.head_dim()) * (params.causal ? 0.5 : 1.0);
-  const double most = core::thread_count();
-  return static_cast<int>(std::clamp(work / work_per_thread, 1.0, most));
-}
 
 const StripKernels& find_kernels(const AttentionParams& params, std::optional<core::Isa> limit) {
   validate_forward(params);
@@ -44,82 +25,148 @@ const StripKernels& find_kernels(const AttentionParams& params, std::optional<co
   return select_strip_kernels(params.q.dtype, limit);
 }
 
-struct Tiling {
-  Tiling(const AttentionParams& params, const StripKernels& kernels, const ForwardOptions& options)
-      : threads(options.threads > 0 ? options.threads : default_threads(params, kernels)),
-        key_block(choose_key_block(options.key_block, kernels, params.head_dim())) {
-    const Index rows =
-        options.row_block > 0 ? options.row_block : default_row_block(params, threads);
-    strips = (std::min(rows, std::max<Index>(params.seqlen_q(), 1)) + kStripRows - 1) / kStripRows;
-  }
-  Index row_block() const { return strips * kStripRows; }
-
-  int threads;
-  Index key_block;
-  Index strips = 0;
-};
-
 /// Memory of one worker: what a row block keeps while it walks along the keys.
 struct Worker {
-  Worker(const PackedShape& shape, Index strips)
-      : queries(static_cast<std::size_t>(strips * shape.query_strip_words()) * 4),
-        accumulators(static_cast<std::size_t>(strips * kStripRows * shape.row_values()) * 4),
-        statistics(static_cast<std::size_t>(strips)) {}
-  static std::size_t bytes(const PackedShape& shape, Index strips) {
-    return static_cast<std::size_t>(strips) *
+  Worker(const PackedShape& shape, const Tiling& tiling)
+      : queries(static_cast<std::size_t>(tiling.strips * shape.query_strip_words()) * 4),
+        accumulators(static_cast<std::size_t>(tiling.strips * kStripRows * shape.row_values()) * 4),
+        statistics(static_cast<std::size_t>(tiling.strips)) {
+    if (!tiling.ablation.split_queries) key_split.emplace(shape, tiling.strips);
+  }
+  static std::size_t bytes(const PackedShape& shape, const Tiling& tiling) {
+    return static_cast<std::size_t>(tiling.strips) *
                (static_cast<std::size_t>(shape.query_strip_words()) * 4 +
                 static_cast<std::size_t>(kStripRows * shape.row_values()) * 4 +
                 sizeof(StripStatistics)) +
-           sizeof(StripScratch);
+           sizeof(StripScratch) +
+           (tiling.ablation.split_queries ? 0 : KeySplit::bytes(shape, tiling.strips));
   }
 
   StripScratch scratch{};
   core::AlignedBuffer queries;
   core::AlignedBuffer accumulators;
   std::vector<StripStatistics> statistics;
+  std::optional<KeySplit> key_split;
+  ForwardCounts counts;
 };
 
-/// Row block `item`, counted over heads and, within a head, from the last rows to the first: under
-/// a causal mask these are the longest, and the short ones at the end even out the threads.
-void run_row_block(const StripDriver& driver, const AttentionParams& params, const Tiling& tiling,
-                   Index item, Worker& worker) {
-  const core::Range range("flashattention2 row block", item);
-  const Index row_blocks = (params.seqlen_q() + tiling.row_block() - 1) / tiling.row_block();
-  const Index head_item = item / row_blocks;
-  const Index first_row = (row_blocks - 1 - item % row_blocks) * tiling.row_block();
-  const Index row_count = std::min(tiling.row_block(), params.seqlen_q() - first_row);
-  const Index strips = (row_count + kStripRows - 1) / kStripRows;
-  const auto strip_at = [&](Index s) {
-    return StripDriver::Strip{head_item / params.heads_q(), head_item % params.heads_q(),
-                              first_row + s * kStripRows};
-  };
-  const PackedShape& shape = driver.shape();
-  const Index acc_floats = kStripRows * shape.row_values();
-  auto* queries = worker.queries.as<std::uint32_t>();
-  auto* acc = worker.accumulators.as<float>();
+/// One row block on its way along the keys.
+class RowBlock {
+ public:
+  RowBlock(const StripDriver& driver, const AttentionParams& params, const Tiling& tiling,
+           const Sequence& sequence, Index head, Range<Index> rows, Worker& worker)
+      : driver_(driver),
+        params_(params),
+        tiling_(tiling),
+        sequence_(sequence),
+        head_(head),
+        rows_(rows),
+        strips_(divide_up<Index>(rows.size(), kStripRows)),
+        worker_(worker) {}
 
-  std::fill_n(acc, strips * acc_floats, 0.0f);
-  std::fill_n(worker.statistics.begin(), strips, empty_statistics());
-  prefetch_query_rows(params.q, strip_at(0).batch, strip_at(0).head, first_row, row_count);
-  for (Index s = 0; s < strips; ++s) {
-    driver.load_queries(strip_at(s), queries + s * shape.query_strip_words());
+  void run() {
+    begin();
+    const Range<Index> blocks = visited_key_blocks(params_, sequence_, rows_, tiling_);
+    for (Index block = blocks.begin; block < blocks.end; ++block) {
+      const Range<Index> keys{block * tiling_.key_block,
+                              std::min((block + 1) * tiling_.key_block, sequence_.seqlen_k)};
+      if (worker_.key_split) {
+        visit_by_keys(keys);
+      } else {
+        for (Index s = 0; s < strips_; ++s) visit(s, keys);
+      }
+    }
+    finish();
   }
-  const Index keys_end = driver.visible_end(first_row + row_count - 1);
-  for (Index begin = 0; begin < keys_end; begin += tiling.key_block) {
-    const Index end = std::min(begin + tiling.key_block, params.seqlen_k());
-    for (Index s = 0; s < strips; ++s) {
-      const auto strip = strip_at(s);
-      const auto weights = driver.weigh(strip, begin, end, queries + s * shape.query_strip_words(),
-                                        worker.scratch, worker.statistics[s]);
-      if (weights.keys == 0) continue;
-      driver.accumulate(strip, begin, weights, worker.scratch, acc + s * acc_floats);
+
+ private:
+  Strip strip(Index s) const { return {sequence_, head_, rows_.begin + s * kStripRows}; }
+  const std::uint32_t* queries(Index s) const {
+    return worker_.queries.as<std::uint32_t>() + s * driver_.shape().query_strip_words();
+  }
+  float* accumulators(Index s) const {
+    return worker_.accumulators.as<float>() + s * kStripRows * driver_.shape().row_values();
+  }
+  bool late() const { return tiling_.ablation.late_normalisation; }
+
+  void begin() {
+    const PackedShape& shape = driver_.shape();
+    std::fill_n(accumulators(0), strips_ * kStripRows * shape.row_values(), 0.0f);
+    std::fill_n(worker_.statistics.begin(), strips_, empty_statistics());
+    prefetch_query_rows(params_.q, sequence_, head_, rows_.begin, rows_.size());
+    for (Index s = 0; s < strips_; ++s) {
+      driver_.load_queries(strip(s),
+                           worker_.queries.as<std::uint32_t>() + s * shape.query_strip_words());
     }
   }
-  prefetch_query_rows(params.out, strip_at(0).batch, strip_at(0).head, first_row, row_count);
-  for (Index s = 0; s < strips; ++s) {
-    driver.finish(strip_at(s), acc + s * acc_floats, worker.statistics[s]);
+
+  void visit(Index s, Range<Index> keys) {
+    const Strip here = strip(s);
+    const View view = driver_.view(here, keys.begin, keys.end);
+    if (view.empty()) return;
+    StripScratch& scratch = worker_.scratch;
+    StripStatistics& statistics = worker_.statistics[static_cast<std::size_t>(s)];
+    count_products(view, driver_.shape(), worker_.counts);
+    count_visit();
+    if (late()) {
+      const Join join = driver_.weigh(here, view, queries(s), scratch, statistics);
+      driver_.accumulate(here, view, scratch, join, accumulators(s));
+      return;
+    }
+    const StripStatistics before = statistics;
+    driver_.weigh(here, view, queries(s), scratch, statistics);
+    for (Index r = 0; r < kStripRows; ++r) scratch.rescale[r] *= before.sum[r];
+    driver_.accumulate(here, view, scratch, Join::rescale, accumulators(s));
+    normalise(s);
   }
-}
+
+  void visit_by_keys(Range<Index> keys) {
+    // All warps are done with the row block before their parts are summed.
+    for (Index s = 0; s < strips_; ++s) {
+      const bool visited =
+          worker_.key_split->weigh(driver_, strip(s), s, keys, queries(s),
+                                   worker_.statistics[static_cast<std::size_t>(s)], worker_.counts);
+      if (visited) count_visit();
+    }
+    for (Index s = 0; s < strips_; ++s) {
+      worker_.key_split->reduce(s, worker_.statistics[static_cast<std::size_t>(s)], !late(),
+                                accumulators(s));
+    }
+  }
+
+  void count_visit() {
+    ++worker_.counts.visited_blocks;
+    worker_.counts.output_scalings += kStripRows * (late() ? 1 : 2);
+  }
+
+  void normalise(Index s) {
+    const Index row_values = driver_.shape().row_values();
+    for (Index r = 0; r < kStripRows; ++r) {
+      const float sum = worker_.statistics[static_cast<std::size_t>(s)].sum[r];
+      const float inverse = sum == 0.0f ? 1.0f : 1.0f / sum;
+      float* row = accumulators(s) + r * row_values;
+      for (Index i = 0; i < row_values; ++i) row[i] *= inverse;
+    }
+  }
+
+  void finish() {
+    prefetch_query_rows(params_.out, sequence_, head_, rows_.begin, rows_.size());
+    for (Index s = 0; s < strips_; ++s) {
+      driver_.finish(strip(s), accumulators(s), worker_.statistics[static_cast<std::size_t>(s)],
+                     !late());
+    }
+    if (late()) worker_.counts.output_scalings += rows_.size();
+  }
+
+  const StripDriver& driver_;
+  const AttentionParams& params_;
+  const Tiling& tiling_;
+  const Sequence& sequence_;
+  Index head_;
+  Range<Index> rows_;
+  Index strips_;
+  Worker& worker_;
+};
 
 }  // namespace
 
@@ -127,20 +174,37 @@ struct ForwardWorkspace::State {
   State(const AttentionParams& params, const ForwardOptions& options)
       : kernels(find_kernels(params, options.isa)),
         tiling(params, kernels, options),
+        schedule(params, tiling),
         packed(kernels, params),
         q_shape(params.q.shape),
         k_shape(params.k.shape),
+        cu_seqlens_q(params.cu_seqlens_q.begin(), params.cu_seqlens_q.end()),
+        cu_seqlens_k(params.cu_seqlens_k.begin(), params.cu_seqlens_k.end()),
         dtype(params.q.dtype) {
     workers.reserve(static_cast<std::size_t>(tiling.threads));
-    for (int i = 0; i < tiling.threads; ++i) workers.emplace_back(packed.shape(), tiling.strips);
+    for (int i = 0; i < tiling.threads; ++i) workers.emplace_back(packed.shape(), tiling);
+  }
+
+  /// Throws std::invalid_argument unless the workspace was made for such a problem.
+  void check(const AttentionParams& params) const {
+    if (params.q.shape != q_shape || params.k.shape != k_shape || params.q.dtype != dtype) {
+      throw std::invalid_argument("the workspace was made for tensors of another shape or type");
+    }
+    if (!std::ranges::equal(params.cu_seqlens_q, cu_seqlens_q) ||
+        !std::ranges::equal(params.cu_seqlens_k, cu_seqlens_k)) {
+      throw std::invalid_argument("the workspace was made for other sequences");
+    }
   }
 
   const StripKernels& kernels;
   Tiling tiling;
+  RowSchedule schedule;
   PackedKeysValues packed;
   std::vector<Worker> workers;
   std::array<Index, 4> q_shape;
   std::array<Index, 4> k_shape;
+  std::vector<std::int32_t> cu_seqlens_q;
+  std::vector<std::int32_t> cu_seqlens_k;
   core::DType dtype;
 };
 
@@ -151,20 +215,39 @@ ForwardWorkspace& ForwardWorkspace::operator=(ForwardWorkspace&&) noexcept = def
 ForwardWorkspace::~ForwardWorkspace() = default;
 
 std::size_t ForwardWorkspace::bytes() const {
-  return state_->packed.bytes() +
-         state_->workers.size() * Worker::bytes(state_->packed.shape(), state_->tiling.strips);
+  const State& state = *state_;
+  return state.packed.bytes() + state.schedule.bytes() +
+         (state.cu_seqlens_q.size() + state.cu_seqlens_k.size()) * sizeof(std::int32_t) +
+         state.workers.size() * Worker::bytes(state.packed.shape(), state.tiling);
 }
 core::Isa ForwardWorkspace::isa() const { return state_->kernels.isa; }
 Index ForwardWorkspace::row_block() const { return state_->tiling.row_block(); }
 Index ForwardWorkspace::key_block() const { return state_->tiling.key_block; }
 
+ForwardCounts ForwardWorkspace::counted() const {
+  ForwardCounts all;
+  for (const Worker& worker : state_->workers) {
+    all.matmul_flops += worker.counts.matmul_flops;
+    all.visited_blocks += worker.counts.visited_blocks;
+    all.output_scalings += worker.counts.output_scalings;
+    all.exchanged_bytes += worker.counts.exchanged_bytes;
+  }
+  return all;
+}
+
+ForwardCounts predict_counts(const AttentionParams& params, const ForwardWorkspace& workspace) {
+  const ForwardWorkspace::State& state = *workspace.state_;
+  state.check(params);
+  return count_schedule(params, state.packed.shape(), state.tiling);
+}
+
 std::size_t workspace_bytes(const AttentionParams& params, const ForwardOptions& options) {
   const StripKernels& kernels = find_kernels(params, options.isa);
-  const PackedShape shape(kernels, params.head_dim(), params.seqlen_k());
+  const PackedShape shape(kernels, params.head_dim());
   const Tiling tiling(params, kernels, options);
-  const Index heads = params.batch() * params.heads_kv();
-  return static_cast<std::size_t>(heads * (shape.head_key_words() + shape.head_value_words())) * 4 +
-         static_cast<std::size_t>(tiling.threads) * Worker::bytes(shape, tiling.strips);
+  return PackedKeysValues::predict_bytes(kernels, params) + RowSchedule::predict_bytes(params) +
+         (params.cu_seqlens_q.size() + params.cu_seqlens_k.size()) * sizeof(std::int32_t) +
+         static_cast<std::size_t>(tiling.threads) * Worker::bytes(shape, tiling);
 }
 
 std::vector<core::Isa> optimized_isas(core::DType dtype) {
@@ -174,21 +257,26 @@ std::vector<core::Isa> optimized_isas(core::DType dtype) {
 }
 
 std::optional<std::string> optimized_unsupported(const AttentionParams& params) {
-  return strips_unsupported(params);
+  return strips_unsupported(params, Features::all());
 }
 
 void optimized_forward(const AttentionParams& params, ForwardWorkspace& workspace) {
   validate_forward(params);
   ForwardWorkspace::State& state = *workspace.state_;
-  if (params.q.shape != state.q_shape || params.k.shape != state.k_shape ||
-      params.q.dtype != state.dtype) {
-    throw std::invalid_argument("the workspace was made for tensors of another shape or type");
-  }
+  state.check(params);
+  for (Worker& worker : state.workers) worker.counts = {};
   const Tiling& tiling = state.tiling;
-  const StripDriver driver(params, state.kernels, state.packed);
-  const Index row_blocks = (params.seqlen_q() + tiling.row_block() - 1) / tiling.row_block();
-  const auto run = [&](std::int64_t item, int worker) {
-    run_row_block(driver, params, tiling, item, state.workers[static_cast<std::size_t>(worker)]);
+  const StripDriver driver(params, state.kernels, state.packed, tiling.ablation.skip_masked_blocks);
+  const auto run = [&](std::int64_t index, int worker) {
+    const core::Range range("flashattention2 row block", index);
+    const RowSchedule::Item item = state.schedule.item(params, index);
+    for (Index block = item.row_blocks.end - 1; block >= item.row_blocks.begin; --block) {
+      const Index first = block * tiling.row_block();
+      const Index end = std::min(first + tiling.row_block(), item.sequence.seqlen_q);
+      RowBlock(driver, params, tiling, item.sequence, item.head, {first, end},
+               state.workers[static_cast<std::size_t>(worker)])
+          .run();
+    }
   };
   const auto pack = [&](std::int64_t item, int) {
     const core::Range range("flashattention2 pack", item);
@@ -196,8 +284,7 @@ void optimized_forward(const AttentionParams& params, ForwardWorkspace& workspac
   };
   // By reference, so that std::function need not allocate for the captures.
   core::parallel_for_dynamic_in_turn(state.packed.pack_items(), std::cref(pack),
-                                     params.batch() * params.heads_q() * row_blocks, std::cref(run),
-                                     tiling.threads);
+                                     state.schedule.items(), std::cref(run), tiling.threads);
 }
 
 }  // namespace ashlar::flashattention2

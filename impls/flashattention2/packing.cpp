@@ -68,7 +68,7 @@ struct BFloat16PairSource {
   }
 };
 
-/// The rows of one (batch, head).
+/// The rows of one head of a sequence.
 template <class Element>
 struct Rows {
   const Element* data;
@@ -77,11 +77,13 @@ struct Rows {
   const Element* row(Index r) const { return data + r * stride; }
 };
 
+/// Rows [first, first + count) of a batch entry's head.
 template <class Element>
-Rows<Element> rows_of(const core::ConstAnyView<4>& tensor, Index batch, Index head) {
+Rows<Element> rows_of(const core::ConstAnyView<4>& tensor, Index batch, Index head, Index first,
+                      Index count) {
   const auto view = tensor.as<Element>();
-  return {view.data + batch * view.strides[0] + head * view.strides[2], view.shape[1],
-          view.strides[1]};
+  return {view.data + batch * view.strides[0] + first * view.strides[1] + head * view.strides[2],
+          count, view.strides[1]};
 }
 
 /// Asks for the rows [first, first + count) at once. They are a whole token apart in memory, which
@@ -139,15 +141,15 @@ void pack_keys(const Rows<typename Source::Element>& keys, Index first, const Pa
   }
 }
 
-/// Values of keys [first, first + kChunkKeys) into every value panel of the head.
+/// Values of keys [first, first + kChunkKeys) into every value panel of a head with `padded_keys`.
 template <class Source>
-void pack_values(const Rows<typename Source::Element>& values, Index first,
+void pack_values(const Rows<typename Source::Element>& values, Index first, Index padded_keys,
                  const PackedShape& shape, std::uint32_t* head) {
   for (Index panel = 0; panel < shape.value_panels; ++panel) {
     const Index begin = shape.panel_begin(panel) * shape.lanes;
     const Index width = shape.panel_begin(panel + 1) * shape.lanes - begin;
     const Index present = std::min(width, shape.head_dim - begin);
-    std::uint32_t* out = head + shape.padded_keys / shape.step * begin + first / shape.step * width;
+    std::uint32_t* out = head + padded_keys / shape.step * begin + first / shape.step * width;
     for (Index key = first; key < first + kChunkKeys; key += Source::kStep, out += width) {
       if (key >= values.count) {
         std::fill(out, out + width, 0u);
@@ -202,30 +204,43 @@ Index round_up(Index value, Index multiple) { return (value + multiple - 1) / mu
 
 std::size_t word_bytes(Index words) { return static_cast<std::size_t>(words) * 4; }
 
+/// The first chunk of every sequence, counted over all of them, and the end.
+std::vector<Index> first_chunks(const AttentionParams& params) {
+  std::vector<Index> first(static_cast<std::size_t>(params.sequences()) + 1, 0);
+  for (Index id = 0; id < params.sequences(); ++id) {
+    const auto at = static_cast<std::size_t>(id);
+    first[at + 1] = first[at] + round_up(params.sequence(id).seqlen_k, kChunkKeys) / kChunkKeys;
+  }
+  return first;
+}
+
 }  // namespace
 
-PackedShape::PackedShape(const StripKernels& kernels, Index head_dim_in, Index seqlen_k)
+PackedShape::PackedShape(const StripKernels& kernels, Index head_dim_in)
     : step(kernels.step),
       key_panel(kernels.key_panel),
       lanes(kernels.lanes),
       head_dim(head_dim_in),
       depth_words(round_up(head_dim_in, step) / step),
-      padded_keys(round_up(seqlen_k, kChunkKeys)),
       value_panels(round_up(head_dim_in, lanes * kernels.max_vectors) /
                    (lanes * kernels.max_vectors)),
       vectors(round_up(head_dim_in, lanes) / lanes) {}
 
-void pack_query_strip(const core::ConstAnyView<4>& q, Index batch, Index head, Index first_row,
-                      const PackedShape& shape, std::uint32_t* out) {
+void pack_query_strip(const core::ConstAnyView<4>& q, const Sequence& sequence, Index head,
+                      Index first_row, const PackedShape& shape, std::uint32_t* out) {
   with_source(q.dtype, shape.step, [&]<class Source>(Source) {
-    pack_queries<Source>(rows_of<typename Source::Element>(q, batch, head), first_row, shape, out);
+    pack_queries<Source>(rows_of<typename Source::Element>(q, sequence.batch, head,
+                                                           sequence.first_q, sequence.seqlen_q),
+                         first_row, shape, out);
   });
 }
 
-void prefetch_query_rows(const core::ConstAnyView<4>& tensor, Index batch, Index head,
+void prefetch_query_rows(const core::ConstAnyView<4>& tensor, const Sequence& sequence, Index head,
                          Index first_row, Index count) {
   const auto prefetch = [&]<class Element>(Element) {
-    prefetch_rows(rows_of<Element>(tensor, batch, head), first_row, count, tensor.shape[3]);
+    prefetch_rows(
+        rows_of<Element>(tensor, sequence.batch, head, sequence.first_q, sequence.seqlen_q),
+        first_row, count, tensor.shape[3]);
   };
   if (tensor.dtype == core::DType::f32) return prefetch(float());
   if (tensor.dtype == core::DType::f16) return prefetch(Float16());
@@ -233,42 +248,69 @@ void prefetch_query_rows(const core::ConstAnyView<4>& tensor, Index batch, Index
 }
 
 PackedKeysValues::PackedKeysValues(const StripKernels& kernels, const AttentionParams& params)
-    : shape_(kernels, params.head_dim(), params.seqlen_k()),
+    : shape_(kernels, params.head_dim()),
       heads_kv_(params.heads_kv()),
-      heads_(params.batch() * heads_kv_),
-      keys_(word_bytes(params.batch() * heads_kv_ * shape_.head_key_words())),
-      values_(word_bytes(params.batch() * heads_kv_ * shape_.head_value_words())) {}
+      first_chunk_(first_chunks(params)),
+      keys_(word_bytes(shape_.key_words(first_chunk_.back() * kChunkKeys * heads_kv_))),
+      values_(word_bytes(shape_.value_words(first_chunk_.back() * kChunkKeys * heads_kv_))) {}
 
-Index PackedKeysValues::pack_items() const { return heads_ * (shape_.padded_keys / kChunkKeys); }
+std::size_t PackedKeysValues::predict_bytes(const StripKernels& kernels,
+                                            const AttentionParams& params) {
+  const PackedShape shape(kernels, params.head_dim());
+  const std::vector<Index> chunks = first_chunks(params);
+  const Index keys = chunks.back() * kChunkKeys * params.heads_kv();
+  return word_bytes(shape.key_words(keys) + shape.value_words(keys)) +
+         chunks.size() * sizeof(Index);
+}
+
+std::size_t PackedKeysValues::bytes() const {
+  return keys_.bytes() + values_.bytes() + first_chunk_.size() * sizeof(Index);
+}
+
+Index PackedKeysValues::padded_keys(Index sequence) const {
+  const auto at = static_cast<std::size_t>(sequence);
+  return (first_chunk_[at + 1] - first_chunk_[at]) * kChunkKeys;
+}
+
+Index PackedKeysValues::keys_before(Index sequence, Index head_kv) const {
+  return first_chunk_[static_cast<std::size_t>(sequence)] * kChunkKeys * heads_kv_ +
+         padded_keys(sequence) * head_kv;
+}
+
+Index PackedKeysValues::pack_items() const { return first_chunk_.back() * heads_kv_; }
 
 void PackedKeysValues::pack_item(const AttentionParams& params, Index item) {
-  const Index chunks = shape_.padded_keys / kChunkKeys;
   // Heads innermost: the rows of neighbouring heads are neighbours in memory.
   const Index head = item % heads_kv_;
-  const Index first = item / heads_kv_ % chunks * kChunkKeys;
-  const Index batch = item / heads_kv_ / chunks;
-  const Index head_item = head_index(batch, head);
+  const Index chunk = item / heads_kv_;
+  // Empty sequences begin where the next one does, so the last one that begins here has the chunk.
+  const auto after = std::upper_bound(first_chunk_.begin(), first_chunk_.end(), chunk);
+  const Sequence sequence = params.sequence(after - first_chunk_.begin() - 1);
+  const Index first = (chunk - *(after - 1)) * kChunkKeys;
+  const Index before = keys_before(sequence.id, head);
   with_source(params.k.dtype, shape_.step, [&]<class Source>(Source) {
-    using Element = typename Source::Element;
-    pack_keys<Source>(rows_of<Element>(params.k, batch, head), first, shape_,
-                      keys_.as<std::uint32_t>() + head_item * shape_.head_key_words() +
-                          first * shape_.depth_words);
-    pack_values<Source>(rows_of<Element>(params.v, batch, head), first, shape_,
-                        values_.as<std::uint32_t>() + head_item * shape_.head_value_words());
+    const auto rows = [&](const core::ConstAnyView<4>& tensor) {
+      return rows_of<typename Source::Element>(tensor, sequence.batch, head, sequence.first_k,
+                                               sequence.seqlen_k);
+    };
+    pack_keys<Source>(rows(params.k), first, shape_,
+                      keys_.as<std::uint32_t>() + shape_.key_words(before + first));
+    pack_values<Source>(rows(params.v), first, padded_keys(sequence.id), shape_,
+                        values_.as<std::uint32_t>() + shape_.value_words(before));
   });
 }
 
-const std::uint32_t* PackedKeysValues::keys(Index batch, Index head_kv, Index first) const {
-  return keys_.as<std::uint32_t>() + head_index(batch, head_kv) * shape_.head_key_words() +
-         first * shape_.depth_words;
+const std::uint32_t* PackedKeysValues::keys(const Sequence& sequence, Index head_kv,
+                                            Index first) const {
+  return keys_.as<std::uint32_t>() + shape_.key_words(keys_before(sequence.id, head_kv) + first);
 }
 
-const std::uint32_t* PackedKeysValues::values(Index batch, Index head_kv, Index panel,
+const std::uint32_t* PackedKeysValues::values(const Sequence& sequence, Index head_kv, Index panel,
                                               Index first) const {
   const Index begin = shape_.panel_begin(panel) * shape_.lanes;
   const Index width = shape_.panel_begin(panel + 1) * shape_.lanes - begin;
-  return values_.as<std::uint32_t>() + head_index(batch, head_kv) * shape_.head_value_words() +
-         shape_.padded_keys / shape_.step * begin + first / shape_.step * width;
+  return values_.as<std::uint32_t>() + shape_.value_words(keys_before(sequence.id, head_kv)) +
+         padded_keys(sequence.id) / shape_.step * begin + first / shape_.step * width;
 }
 
 }  // namespace ashlar::flashattention2

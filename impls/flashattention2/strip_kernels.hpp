@@ -30,6 +30,8 @@
 #include "impls/core/dtype.hpp"
 #include "impls/core/simd.hpp"
 #include "impls/core/tensor.hpp"
+#include "impls/flashattention2/dropout.hpp"
+#include "impls/flashattention2/mask.hpp"
 
 namespace ashlar::flashattention2 {
 
@@ -55,6 +57,10 @@ struct StripStatistics {
   float sum[kStripRows];
 };
 
+/// How a block's product joins the accumulators: instead of them, added to them, or added to
+/// rescale[r] times them.
+enum class Join : std::uint8_t { replace, add, rescale };
+
 /// One instruction set's kernels and the panel shapes they expect.
 struct StripKernels {
   core::Isa isa;
@@ -67,17 +73,41 @@ struct StripKernels {
   void (*scores)(const void* queries, const void* keys, Index depth_words, Index panels,
                  StripScratch& scratch);
 
-  /// Turns scores into weights and updates the statistics and scratch.rescale. Row r sees the first
-  /// visible[r] of `computed` scores; weights up to `keys` are defined (0 where not visible).
+  /// tops[r] = the largest visible score; -infinity for a row that sees none of them.
+  void (*row_max)(const StripScratch& scratch, Index computed, const Range<Index>* visible,
+                  float* tops);
+
+  /// Turns scores into weights and updates the statistics and scratch.rescale. Row r sees the
+  /// scores visible[r] of [0, computed); weights [0, keys) are defined (0 where not visible).
   /// Returns whether any row must be rescaled.
   bool (*softmax)(StripScratch& scratch, float scale_log2e, Index computed, Index keys,
-                  const Index* visible, StripStatistics& statistics);
+                  const Range<Index>* visible, StripStatistics& statistics);
 
-  /// acc[r][0, width) = (rescale ? rescale[r] : 1) * acc[r] + P V for one panel of values with
-  /// `vectors` vectors; acc has acc_stride floats per row.
-  void (*accumulate)(const StripScratch& scratch, const void* values, Index keys, Index vectors,
-                     bool rescale, float* acc, Index acc_stride);
+  /// Weights [keys.begin, keys.end), where begin is a multiple of `step`, times one panel of values
+  /// that begins at key keys.begin and has `vectors` vectors, into acc[r][0, width), which has
+  /// acc_stride floats per row.
+  void (*accumulate)(const StripScratch& scratch, const void* values, Range<Index> keys,
+                     Index vectors, Join join, float* acc, Index acc_stride);
 };
+
+/// What only some problems ask for, each a pass of its own over the strip, so that others pay
+/// nothing.
+struct StripFeatures {
+  /// scores[r][0, computed) = tanh(factor * score), and lane_max of the results; relative error
+  /// 3e-7. A positive `factor` keeps the order of scores, NaN stays NaN.
+  void (*softcap)(StripScratch& scratch, float factor, Index computed);
+
+  /// Sets the weights [keys.begin, keys.end) that `mask` drops to zero: those of `step` 1 and of
+  /// `step` 2. Row r of the strip is row first_row + r of the mask, weight c is column
+  /// first_column + c, and first_column is a multiple of 16.
+  void (*drop_floats)(StripScratch& scratch, const DropoutMask& mask, Index first_row,
+                      Index first_column, Range<Index> keys);
+  void (*drop_pairs)(StripScratch& scratch, const DropoutMask& mask, Index first_row,
+                     Index first_column, Range<Index> keys);
+};
+
+/// In the instruction set of `kernels`.
+const StripFeatures& strip_features(const StripKernels& kernels);
 
 /// Kernels for `dtype` that core::usable_isa() allows, fastest first; never empty. Storage types
 /// without kernels of their own are widened to float when they are packed.

@@ -89,34 +89,69 @@ void scores(const void* queries, const void* keys, Index depth_words, Index pane
   }
 }
 
-/// The lanes of [begin, begin + 16) that lie below `end`.
-HWY_INLINE __mmask16 lanes_below(Index begin, Index end) {
-  const Index count = std::clamp<Index>(end - begin, 0, kLanes);
-  return static_cast<__mmask16>((1u << count) - 1u);
+/// The lanes of [c, c + 16) that lie below `end`.
+HWY_INLINE unsigned lanes_below(Index c, Index end) {
+  return (1u << std::clamp<Index>(end - c, 0, kLanes)) - 1u;
 }
 
-/// Largest of the first `visible` scores; needed only where the mask or the last key cuts a row.
-HWY_INLINE float visible_max(const float* row, Index visible) {
+/// The lanes whose columns, from `c` on, are visible.
+HWY_INLINE __mmask16 lanes_within(Index c, Range<Index> visible) {
+  return static_cast<__mmask16>(lanes_below(c, visible.end) & ~lanes_below(c, visible.begin));
+}
+
+/// Largest visible score; needed only where the mask or the last key cuts a row.
+HWY_INLINE float visible_max(const float* row, Range<Index> visible) {
   __m512 top = _mm512_set1_ps(std::numeric_limits<float>::lowest());
-  for (Index c = 0; c < visible; c += kLanes) {
-    top = _mm512_mask_max_ps(top, lanes_below(c, visible), top, _mm512_load_ps(row + c));
+  for (Index c = visible.begin / kLanes * kLanes; c < visible.end; c += kLanes) {
+    top = _mm512_mask_max_ps(top, lanes_within(c, visible), top, _mm512_load_ps(row + c));
   }
   return _mm512_reduce_max_ps(top);
+}
+
+/// Largest score that row r, which sees something, sees of `computed` scores.
+HWY_INLINE float row_top(const StripScratch& scratch, int r, Index computed, Range<Index> visible) {
+  if (visible == Range<Index>{0, computed}) {
+    return _mm512_reduce_max_ps(_mm512_load_ps(scratch.lane_max + r * kLanes));
+  }
+  return visible_max(scratch.scores + r * kScoreStride, visible);
+}
+
+void row_max(const StripScratch& scratch, Index computed, const Range<Index>* visible,
+             float* tops) {
+  for (int r = 0; r < kStripRows; ++r) {
+    tops[r] = visible[r].empty() ? -std::numeric_limits<float>::infinity()
+                                 : row_top(scratch, r, computed, visible[r]);
+  }
 }
 
 HWY_INLINE __m512 weights(const float* score, __m512 scale, __m512 shift) {
   return exp2_nonpositive(_mm512_fmsub_ps(_mm512_load_ps(score), scale, shift));
 }
 
+/// 16 columns' weights to pairs; returns the weights before rounding.
+HWY_INLINE __m512 store_masked(const float* row, std::uint32_t* pairs, Index c,
+                               Range<Index> visible, __m512 scale, __m512 shift) {
+  const __m512 weight =
+      _mm512_maskz_mov_ps(lanes_within(c, visible), weights(row + c, scale, shift));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(pairs + c / 2),
+                     reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(weight)));
+  return weight;
+}
+
 /// Scores to pairs of weights for one row; returns the sum of the visible weights before rounding.
-HWY_INLINE float exponentiate(const float* row, std::uint32_t* pairs, Index visible, Index keys,
-                              float scale_log2e, float max) {
+HWY_INLINE float exponentiate(const float* row, std::uint32_t* pairs, Range<Index> visible,
+                              Index keys, float scale_log2e, float max) {
   const __m512 scale = _mm512_set1_ps(scale_log2e);
   const __m512 shift = _mm512_set1_ps(max);
   __m512 sum0 = _mm512_setzero_ps();
   __m512 sum1 = _mm512_setzero_ps();
-  Index c = 0;
-  for (; c + 2 * kLanes <= visible; c += 2 * kLanes) {
+  Index c = visible.begin / (2 * kLanes) * (2 * kLanes);
+  std::fill(pairs, pairs + c / 2, 0u);
+  // Up to where whole vectors of pairs may be stored.
+  for (; c < visible.begin || c % (2 * kLanes) != 0; c += kLanes) {
+    sum0 = _mm512_add_ps(sum0, store_masked(row, pairs, c, visible, scale, shift));
+  }
+  for (; c + 2 * kLanes <= visible.end; c += 2 * kLanes) {
     const __m512 p0 = weights(row + c, scale, shift);
     const __m512 p1 = weights(row + c + kLanes, scale, shift);
     _mm512_store_si512(pairs + c / 2, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(p1, p0)));
@@ -124,29 +159,23 @@ HWY_INLINE float exponentiate(const float* row, std::uint32_t* pairs, Index visi
     sum1 = _mm512_add_ps(sum1, p1);
   }
   for (; c < keys; c += kLanes) {
-    const __m512 weight =
-        _mm512_maskz_mov_ps(lanes_below(c, visible), weights(row + c, scale, shift));
-    _mm256_store_si256(reinterpret_cast<__m256i*>(pairs + c / 2),
-                       reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(weight)));
-    sum0 = _mm512_add_ps(sum0, weight);
+    sum0 = _mm512_add_ps(sum0, store_masked(row, pairs, c, visible, scale, shift));
   }
   return _mm512_reduce_add_ps(_mm512_add_ps(sum0, sum1));
 }
 
 bool softmax(StripScratch& scratch, float scale_log2e, Index computed, Index keys,
-             const Index* visible, StripStatistics& statistics) {
+             const Range<Index>* visible, StripStatistics& statistics) {
   bool any = false;
   for (int r = 0; r < kStripRows; ++r) {
     const float* row = scratch.scores + r * kScoreStride;
     std::uint32_t* pairs = scratch.pairs + r * kScoreStride;
     scratch.rescale[r] = 1.0f;
-    if (visible[r] == 0) {
+    if (visible[r].empty()) {
       std::fill(pairs, pairs + (keys + 1) / 2, 0u);
       continue;
     }
-    const float top = visible[r] == computed
-                          ? _mm512_reduce_max_ps(_mm512_load_ps(scratch.lane_max + r * kLanes))
-                          : visible_max(row, visible[r]);
+    const float top = row_top(scratch, r, computed, visible[r]);
     const float old_max = statistics.max[r];
     const float max = std::max(old_max, top * scale_log2e);
     // A row that saw nothing yet has nothing to rescale (and -inf - max must not be computed).
@@ -162,8 +191,8 @@ bool softmax(StripScratch& scratch, float scale_log2e, Index computed, Index key
 }
 
 template <int kWidth>
-HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* value, Index keys,
-                                 bool rescale, float* acc, Index acc_stride) {
+HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* value,
+                                 Range<Index> keys, Join join, float* acc, Index acc_stride) {
   // From zero, as in the float kernels.
   __m512 sum[kStripRows][kWidth];
 #pragma GCC unroll 6
@@ -171,8 +200,8 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* val
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) sum[r][v] = _mm512_setzero_ps();
   }
-  const std::uint32_t* weight = scratch.pairs;
-  for (Index k = 0; k < keys; k += 2) {
+  const std::uint32_t* weight = scratch.pairs + keys.begin / 2;
+  for (Index k = keys.begin; k < keys.end; k += 2) {
     __m512i b[kWidth];
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) b[v] = _mm512_load_si512(value + v);
@@ -187,8 +216,13 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* val
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
-    const __m512 factor = _mm512_set1_ps(rescale ? scratch.rescale[r] : 1.0f);
     float* row = acc + r * acc_stride;
+    if (join == Join::replace) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kWidth; ++v) _mm512_store_ps(row + v * kLanes, sum[r][v]);
+      continue;
+    }
+    const __m512 factor = _mm512_set1_ps(join == Join::rescale ? scratch.rescale[r] : 1.0f);
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) {
       const __m512 old = _mm512_load_ps(row + v * kLanes);
@@ -197,18 +231,18 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const __m512i* val
   }
 }
 
-void accumulate(const StripScratch& scratch, const void* values, Index keys, Index vectors,
-                bool rescale, float* acc, Index acc_stride) {
+void accumulate(const StripScratch& scratch, const void* values, Range<Index> keys, Index vectors,
+                Join join, float* acc, Index acc_stride) {
   const __m512i* value = static_cast<const __m512i*>(values);
   switch (vectors) {
     case 1:
-      return accumulate_panel<1>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<1>(scratch, value, keys, join, acc, acc_stride);
     case 2:
-      return accumulate_panel<2>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<2>(scratch, value, keys, join, acc, acc_stride);
     case 3:
-      return accumulate_panel<3>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<3>(scratch, value, keys, join, acc, acc_stride);
     default:
-      return accumulate_panel<4>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<4>(scratch, value, keys, join, acc, acc_stride);
   }
 }
 
@@ -222,7 +256,7 @@ namespace ashlar::flashattention2::detail {
 const StripKernels* bfloat16_strip_kernels() {
 #ifdef ASHLAR_HAVE_BF16_KERNELS
   static constexpr StripKernels kTable{
-      core::Isa::avx512_bf16, 2, kKeyPanel, kLanes, kVectors, scores, softmax, accumulate};
+      core::Isa::avx512_bf16, 2, kKeyPanel, kLanes, kVectors, scores, row_max, softmax, accumulate};
   return &kTable;
 #else
   return nullptr;

@@ -13,44 +13,13 @@
 #define HWY_TARGET_INCLUDE "impls/flashattention2/strip_kernels_f32.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "impls/flashattention2/strip_math-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace ashlar::flashattention2::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-// 512-bit targets have 32 registers, the others are taken to have 16.
-#if HWY_CAP_GE512
-using Tag = hn::FixedTag<float, 16>;
-constexpr int kVectors = 4;
-#else
-using Tag = hn::CappedTag<float, 8>;
-constexpr int kVectors = 2;
-#endif
-using Vector = hn::Vec<Tag>;
-constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(Tag()));
+constexpr int kVectors = kStripVectors;
 constexpr Index kKeyPanel = kVectors * kLanes;
-
-/// 2^x for x <= 0 (anything below -126 counts as -126). Relative error 1.1e-7 before rounding;
-/// exact at 0; NaN stays NaN. x = n + f with n the nearest integer; a minimax polynomial with
-/// constant term 1 on [-1/2, 1/2] gives 2^f. Adding 1.5 * 2^23 rounds x to an integer and leaves it
-/// in the low bits; with 127 more these are the exponent field of 2^n. That is then a factor and
-/// not an integer added to the exponent of 2^f, since such a sum turns a NaN into a number.
-HWY_INLINE Vector exp2_nonpositive(Vector x) {
-  const Tag d;
-  const hn::RebindToSigned<Tag> di;
-  const Vector magic = hn::Set(d, 0x1.8p23f + 127.0f);
-  x = hn::Max(hn::Set(d, -126.0f), x);  // in this order x86 keeps a NaN
-  const Vector shifted = hn::Add(x, magic);
-  const Vector f = hn::Sub(x, hn::Sub(shifted, magic));
-  Vector p = hn::Set(d, 0.00132647273f);
-  p = hn::MulAdd(p, f, hn::Set(d, 0.00967151299f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.0555073358f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.240222424f));
-  p = hn::MulAdd(p, f, hn::Set(d, 0.693147004f));
-  p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-  return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
-}
 
 void scores(const void* queries, const void* keys, Index depth_words, Index panels,
             StripScratch& scratch) {
@@ -94,26 +63,66 @@ void scores(const void* queries, const void* keys, Index depth_words, Index pane
   }
 }
 
-/// Largest of the first `visible` scores; needed only where the mask or the last key cuts a row.
-HWY_INLINE float visible_max(const float* row, Index visible) {
+/// The lanes whose columns, from `c` on, are visible.
+HWY_INLINE hn::Mask<Tag> lanes_within(Index c, Range<Index> visible) {
+  const Tag d;
+  const auto below_end =
+      hn::FirstN(d, static_cast<std::size_t>(std::max<Index>(visible.end - c, 0)));
+  const auto below_begin =
+      hn::FirstN(d, static_cast<std::size_t>(std::max<Index>(visible.begin - c, 0)));
+  return hn::AndNot(below_begin, below_end);
+}
+
+/// Largest visible score; needed only where the mask or the last key cuts a row.
+HWY_INLINE float visible_max(const float* row, Range<Index> visible) {
   const Tag d;
   Vector top = hn::Set(d, std::numeric_limits<float>::lowest());
-  for (Index c = 0; c < visible; c += kLanes) {
-    const auto seen = hn::FirstN(d, static_cast<std::size_t>(visible - c));
+  for (Index c = visible.begin / kLanes * kLanes; c < visible.end; c += kLanes) {
+    const auto seen = lanes_within(c, visible);
     top = hn::Max(top, hn::IfThenElse(seen, hn::Load(d, row + c), top));
   }
   return hn::GetLane(hn::MaxOfLanes(d, top));
 }
 
+/// Largest score that row r, which sees something, sees of `computed` scores.
+HWY_INLINE float row_top(const StripScratch& scratch, int r, Index computed, Range<Index> visible) {
+  const Tag d;
+  if (visible == Range<Index>{0, computed}) {
+    return hn::GetLane(hn::MaxOfLanes(d, hn::Load(d, scratch.lane_max + r * 16)));
+  }
+  return visible_max(scratch.scores + r * kScoreStride, visible);
+}
+
+void row_max(const StripScratch& scratch, Index computed, const Range<Index>* visible,
+             float* tops) {
+  for (int r = 0; r < kStripRows; ++r) {
+    tops[r] = visible[r].empty() ? -std::numeric_limits<float>::infinity()
+                                 : row_top(scratch, r, computed, visible[r]);
+  }
+}
+
+HWY_INLINE Vector masked_weights(const float* row, Index c, Range<Index> visible, Vector scale,
+                                 Vector shift) {
+  const Vector p = exp2_nonpositive(hn::MulSub(hn::Load(Tag(), row + c), scale, shift));
+  return hn::IfThenElseZero(lanes_within(c, visible), p);
+}
+
 /// Scores to weights for one row; returns the sum of the visible weights.
-HWY_INLINE float exponentiate(float* row, Index visible, Index keys, float scale_log2e, float max) {
+HWY_INLINE float exponentiate(float* row, Range<Index> visible, Index keys, float scale_log2e,
+                              float max) {
   const Tag d;
   const Vector scale = hn::Set(d, scale_log2e);
   const Vector shift = hn::Set(d, max);
   Vector sum0 = hn::Zero(d);
   Vector sum1 = hn::Zero(d);
   Index c = 0;
-  for (; c + 2 * kLanes <= visible; c += 2 * kLanes) {
+  for (; c + kLanes <= visible.begin; c += kLanes) hn::Store(hn::Zero(d), d, row + c);
+  if (c < visible.begin) {
+    sum0 = masked_weights(row, c, visible, scale, shift);
+    hn::Store(sum0, d, row + c);
+    c += kLanes;
+  }
+  for (; c + 2 * kLanes <= visible.end; c += 2 * kLanes) {
     const Vector p0 = exp2_nonpositive(hn::MulSub(hn::Load(d, row + c), scale, shift));
     const Vector p1 = exp2_nonpositive(hn::MulSub(hn::Load(d, row + c + kLanes), scale, shift));
     hn::Store(p0, d, row + c);
@@ -122,9 +131,7 @@ HWY_INLINE float exponentiate(float* row, Index visible, Index keys, float scale
     sum1 = hn::Add(sum1, p1);
   }
   for (; c < keys; c += kLanes) {
-    const auto seen = hn::FirstN(d, static_cast<std::size_t>(std::max<Index>(visible - c, 0)));
-    const Vector p = exp2_nonpositive(hn::MulSub(hn::Load(d, row + c), scale, shift));
-    const Vector weight = hn::IfThenElseZero(seen, p);
+    const Vector weight = masked_weights(row, c, visible, scale, shift);
     hn::Store(weight, d, row + c);
     sum0 = hn::Add(sum0, weight);
   }
@@ -132,19 +139,16 @@ HWY_INLINE float exponentiate(float* row, Index visible, Index keys, float scale
 }
 
 bool softmax(StripScratch& scratch, float scale_log2e, Index computed, Index keys,
-             const Index* visible, StripStatistics& statistics) {
-  const Tag d;
+             const Range<Index>* visible, StripStatistics& statistics) {
   bool any = false;
   for (int r = 0; r < kStripRows; ++r) {
     float* row = scratch.scores + r * kScoreStride;
     scratch.rescale[r] = 1.0f;
-    if (visible[r] == 0) {
+    if (visible[r].empty()) {
       std::fill(row, row + keys, 0.0f);
       continue;
     }
-    const float top = visible[r] == computed
-                          ? hn::GetLane(hn::MaxOfLanes(d, hn::Load(d, scratch.lane_max + r * 16)))
-                          : visible_max(row, visible[r]);
+    const float top = row_top(scratch, r, computed, visible[r]);
     const float old_max = statistics.max[r];
     const float max = std::max(old_max, top * scale_log2e);
     // A row that saw nothing yet has nothing to rescale (and -inf - max must not be computed).
@@ -160,8 +164,8 @@ bool softmax(StripScratch& scratch, float scale_log2e, Index computed, Index key
 }
 
 template <int kWidth>
-HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value, Index keys,
-                                 bool rescale, float* acc, Index acc_stride) {
+HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value, Range<Index> keys,
+                                 Join join, float* acc, Index acc_stride) {
   const Tag d;
   // The block's sum starts at zero and joins the accumulators at the end: rounding then grows like
   // the square root of the block's length and of their number, not of all keys.
@@ -171,8 +175,8 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) sum[r][v] = hn::Zero(d);
   }
-  const float* weight = scratch.scores;
-  for (Index k = 0; k < keys; ++k) {
+  const float* weight = scratch.scores + keys.begin;
+  for (Index k = keys.begin; k < keys.end; ++k) {
     Vector b[kWidth];
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) b[v] = hn::Load(d, value + v * kLanes);
@@ -187,8 +191,13 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value
   }
 #pragma GCC unroll 6
   for (int r = 0; r < kStripRows; ++r) {
-    const Vector factor = hn::Set(d, rescale ? scratch.rescale[r] : 1.0f);
     float* row = acc + r * acc_stride;
+    if (join == Join::replace) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kWidth; ++v) hn::Store(sum[r][v], d, row + v * kLanes);
+      continue;
+    }
+    const Vector factor = hn::Set(d, join == Join::rescale ? scratch.rescale[r] : 1.0f);
 #pragma GCC unroll 4
     for (int v = 0; v < kWidth; ++v) {
       hn::Store(hn::MulAdd(hn::Load(d, row + v * kLanes), factor, sum[r][v]), d, row + v * kLanes);
@@ -196,19 +205,19 @@ HWY_INLINE void accumulate_panel(const StripScratch& scratch, const float* value
   }
 }
 
-void accumulate(const StripScratch& scratch, const void* values, Index keys, Index vectors,
-                bool rescale, float* acc, Index acc_stride) {
+void accumulate(const StripScratch& scratch, const void* values, Range<Index> keys, Index vectors,
+                Join join, float* acc, Index acc_stride) {
   const float* value = static_cast<const float*>(values);
   switch (vectors) {
     case 1:
-      return accumulate_panel<1>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<1>(scratch, value, keys, join, acc, acc_stride);
     case 2:
-      return accumulate_panel<2>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<2>(scratch, value, keys, join, acc, acc_stride);
 #if HWY_CAP_GE512
     case 3:
-      return accumulate_panel<3>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<3>(scratch, value, keys, join, acc, acc_stride);
     default:
-      return accumulate_panel<4>(scratch, value, keys, rescale, acc, acc_stride);
+      return accumulate_panel<4>(scratch, value, keys, join, acc, acc_stride);
 #endif
   }
 }
@@ -220,6 +229,7 @@ const StripKernels* kernels() {
                                        kLanes,
                                        kVectors,
                                        scores,
+                                       row_max,
                                        softmax,
                                        accumulate};
   return &kTable;

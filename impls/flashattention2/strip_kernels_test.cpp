@@ -26,10 +26,10 @@ StripStatistics zero_maxima() {
 /// 2^x of six scores at once, before any rounding to 16 bits.
 std::array<float, kStripRows> exp2_of(const StripKernels& kernels, StripScratch& scratch,
                                       const std::array<float, kStripRows>& scores) {
-  std::array<Index, kStripRows> visible{};
+  std::array<Range<Index>, kStripRows> visible{};
   for (std::size_t r = 0; r < kStripRows; ++r) {
     scratch.scores[static_cast<Index>(r) * kScoreStride] = scores[r];
-    visible[r] = 1;
+    visible[r] = {0, 1};
   }
   StripStatistics statistics = zero_maxima();
   kernels.softmax(scratch, 1.0f, kernels.key_panel, 1, visible.data(), statistics);
@@ -95,8 +95,8 @@ TEST_CASE("whole rows of scores: weights and sums, with and without NaN", "[stri
   const float nan = std::bit_cast<float>(0x7fc00001u);
   for (const StripKernels* kernels : all_kernels()) {
     INFO(name_of(kernels->isa));
-    std::array<Index, kStripRows> visible{};
-    visible.fill(kMaxKeyBlock);
+    std::array<Range<Index>, kStripRows> visible{};
+    visible.fill({0, kMaxKeyBlock});
     double expected = 0;
     for (Index c = 0; c < kMaxKeyBlock; ++c) {
       const float score = -0.05f * static_cast<float>(c);
@@ -116,6 +116,90 @@ TEST_CASE("whole rows of scores: weights and sums, with and without NaN", "[stri
       }
     }
     if (kernels->step == 1) CHECK(std::isnan(scratch->scores[2 * kScoreStride + 100]));
+  }
+}
+
+TEST_CASE("the kernels' tanh is within a few units of double, and keeps a NaN", "[strip]") {
+  constexpr std::uint32_t kStep = 10007;
+  const auto scratch = std::make_unique<StripScratch>();
+  for (const StripKernels* kernels : all_kernels()) {
+    INFO(name_of(kernels->isa));
+    const StripFeatures& features = strip_features(*kernels);
+    double worst = 0;
+    std::array<float, kMaxKeyBlock> x{};
+    for (std::uint32_t bits = 0; bits < std::bit_cast<std::uint32_t>(50.0f);
+         bits += kMaxKeyBlock * kStep) {
+      for (std::uint32_t c = 0; c < kMaxKeyBlock; ++c) {
+        x[c] = std::bit_cast<float>(bits + c * kStep) * (c % 2 == 0 ? 1.0f : -1.0f);
+        scratch->scores[5 * kScoreStride + c] = 0.5f * x[c];
+      }
+      features.softcap(*scratch, 2.0f, kMaxKeyBlock);
+      for (std::size_t c = 0; c < kMaxKeyBlock; ++c) {
+        if (std::abs(x[c]) < std::numeric_limits<float>::min()) continue;
+        const double exact = std::tanh(static_cast<double>(x[c]));
+        const auto actual = static_cast<double>(scratch->scores[5 * kScoreStride + c]);
+        worst = std::max(worst, std::abs(actual / exact - 1));
+      }
+    }
+    CHECK(worst < 3e-7);
+    scratch->scores[0] = std::numeric_limits<float>::quiet_NaN();
+    scratch->scores[1] = 1e30f;
+    scratch->scores[2] = 0.0f;
+    features.softcap(*scratch, 1.0f, kernels->key_panel);
+    CHECK(std::isnan(scratch->scores[0]));
+    CHECK(scratch->scores[1] == 1.0f);
+    CHECK(scratch->scores[2] == 0.0f);
+  }
+}
+
+TEST_CASE("softcap leaves the lanes' maxima of what it made", "[strip]") {
+  const auto scratch = std::make_unique<StripScratch>();
+  for (const StripKernels* kernels : all_kernels()) {
+    INFO(name_of(kernels->isa));
+    for (Index r = 0; r < kStripRows; ++r) {
+      for (Index c = 0; c < kernels->key_panel; ++c) {
+        scratch->scores[r * kScoreStride + c] = -1.0f - static_cast<float>((c * 7 + r) % 64);
+      }
+    }
+    strip_features(*kernels).softcap(*scratch, 0.02f, kernels->key_panel);
+    std::array<Range<Index>, kStripRows> visible{};
+    visible.fill({0, kernels->key_panel});
+    std::array<float, kStripRows> tops{};
+    kernels->row_max(*scratch, kernels->key_panel, visible.data(), tops.data());
+    for (Index r = 0; r < kStripRows; ++r) {
+      const float* row = scratch->scores + r * kScoreStride;
+      CHECK(tops[static_cast<std::size_t>(r)] == *std::max_element(row, row + kernels->key_panel));
+    }
+  }
+}
+
+TEST_CASE("dropout zeroes exactly the weights that the mask drops", "[strip]") {
+  const DropoutMask mask({0.4f, 0xfedcba9876543210ull, 5}, 11);
+  const auto scratch = std::make_unique<StripScratch>();
+  const Index first_row = GENERATE(0, 6, 1002);
+  const Index first_column = GENERATE(0, 16, 1072);
+  const auto keys = GENERATE(Range<Index>{0, 512}, Range<Index>{0, 1}, Range<Index>{38, 301});
+  for (const StripKernels* kernels : all_kernels()) {
+    INFO(name_of(kernels->isa) << ", row " << first_row << ", column " << first_column);
+    const bool pairs = kernels->step == 2;
+    const auto weight = [&](Index r, Index c) {
+      return pairs ? scratch->pairs[r * kScoreStride + c / 2] >> (c % 2 * 16) & 0xffffu
+                   : std::bit_cast<std::uint32_t>(scratch->scores[r * kScoreStride + c]);
+    };
+    std::fill_n(scratch->scores, kStripRows * kScoreStride, 1.0f);
+    std::fill_n(scratch->pairs, kStripRows * kScoreStride, 0x3f803f80u);
+    const auto drop =
+        pairs ? strip_features(*kernels).drop_pairs : strip_features(*kernels).drop_floats;
+    drop(*scratch, mask, first_row, first_column, keys);
+    int wrong = 0;
+    for (Index r = 0; r < kStripRows; ++r) {
+      for (Index c = keys.begin; c < keys.end; ++c) {
+        const bool kept = mask.keeps(static_cast<std::uint32_t>(first_row + r),
+                                     static_cast<std::uint32_t>(first_column + c));
+        if ((weight(r, c) != 0) != kept) ++wrong;
+      }
+    }
+    CHECK(wrong == 0);
   }
 }
 
