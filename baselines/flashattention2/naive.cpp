@@ -1,55 +1,17 @@
 #include "baselines/flashattention2/naive.hpp"
 
-#include <cmath>
-#include <limits>
 #include <stdexcept>
 
-#include "impls/core/half.hpp"
+#include "baselines/flashattention2/naive_head.hpp"
 
 namespace ashlar::flashattention2::baselines {
 namespace {
 
 using core::View;
-
-template <class T>
-struct Head {
-  View<const T, 2> q;
-  View<const T, 2> k;
-  View<const T, 2> v;
-  View<T, 2> out;
-};
-
-/// Rows and head_dim of one head of a (batch, seqlen, heads, head_dim) tensor.
-template <class T>
-View<T, 2> matrix(const View<T, 4>& tensor, Index batch, Index head) {
-  T* data = tensor.data + batch * tensor.strides[0] + head * tensor.strides[2];
-  return {data, {tensor.shape[1], tensor.shape[3]}, {tensor.strides[1], tensor.strides[3]}};
-}
-
-template <class T>
-void multiply_scores(const Head<T>& head, float scale, const View<float, 2>& scores) {
-  for (Index i = 0; i < scores.shape[0]; ++i) {
-    for (Index j = 0; j < scores.shape[1]; ++j) {
-      float sum = 0;
-      for (Index d = 0; d < head.q.shape[1]; ++d) {
-        sum += core::to_float(head.q(i, d)) * core::to_float(head.k(j, d));
-      }
-      scores(i, j) = scale * sum;
-    }
-  }
-}
-
-void mask_scores(const Mask<Index>& mask, const View<float, 2>& scores) {
-  for (Index i = 0; i < scores.shape[0]; ++i) {
-    for (Index j = mask.columns(i).end; j < scores.shape[1]; ++j) {
-      scores(i, j) = -std::numeric_limits<float>::infinity();
-    }
-  }
-}
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Returns ln sum exp of the row, which becomes its softmax.
 float softmax_row(float* row, Index columns, Index visible) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   if (visible == 0) {
     for (Index j = 0; j < columns; ++j) row[j] = 0;
     return kInfinity;
@@ -66,65 +28,59 @@ float softmax_row(float* row, Index columns, Index visible) {
 }
 
 template <class T>
-void multiply_values(const Head<T>& head, const View<float, 2>& weights) {
+void multiply_values(const View<float, 2>& weights, const View<const T, 2>& v,
+                     const View<T, 2>& out) {
   for (Index i = 0; i < weights.shape[0]; ++i) {
-    for (Index d = 0; d < head.v.shape[1]; ++d) {
+    for (Index d = 0; d < v.shape[1]; ++d) {
       float sum = 0;
       for (Index j = 0; j < weights.shape[1]; ++j) {
-        sum += weights(i, j) * core::to_float(head.v(j, d));
+        sum += weights(i, j) * core::to_float(v(j, d));
       }
-      head.out(i, d) = core::from_float<T>(sum);
+      out(i, d) = core::from_float<T>(sum);
     }
   }
 }
 
 template <class T>
-void forward(const AttentionParams& params, const View<float, 2>& scores) {
-  const auto q = params.q.as<T>();
-  const auto k = params.k.as<T>();
-  const auto v = params.v.as<T>();
-  const auto out = params.out.as<T>();
-  for (Index batch = 0; batch < params.batch(); ++batch) {
-    for (Index h = 0; h < params.heads_q(); ++h) {
-      const Index kv = params.kv_head(h);
-      const Head<T> head{matrix(q, batch, h), matrix(k, batch, kv), matrix(v, batch, kv),
-                         matrix(out, batch, h)};
-      multiply_scores(head, params.scale, scores);
-      const Mask<Index> mask = params.mask(params.sequence(batch));
-      mask_scores(mask, scores);
-      for (Index i = 0; i < scores.shape[0]; ++i) {
-        float* row = scores.data + i * scores.strides[0];
-        params.lse(batch, h, i) = softmax_row(row, scores.shape[1], mask.columns(i).end);
-      }
-      multiply_values(head, scores);
-    }
+void forward_head(const AttentionParams& params, const Sequence& at, Index head, float* buffer) {
+  const Index kv = params.kv_head(head);
+  const View<float, 2> scores(buffer, {at.seqlen_q, at.seqlen_k});
+  naive::multiply_transposed(naive::query_rows<T>(params.q, at, head),
+                             naive::key_rows<T>(params.k, at, kv), params.scale, scores);
+  if (params.softcap > 0) naive::cap_scores(params.softcap, scores);
+  const Mask<Index> mask = params.mask(at);
+  naive::mask_scores(mask, scores, -kInfinity);
+  for (Index i = 0; i < scores.shape[0]; ++i) {
+    params.lse(at.batch, head, at.first_q + i) =
+        softmax_row(buffer + i * scores.strides[0], scores.shape[1], mask.columns(i).size());
   }
+  if (params.dropout.active()) naive::drop(params.dropout_mask(at, head), scores);
+  multiply_values(scores, naive::key_rows<T>(params.v, at, kv),
+                  naive::query_rows<T>(params.out, at, head));
 }
 
 }  // namespace
 
 std::optional<std::string> naive_unsupported(const AttentionParams& params) {
   if (params.q.dtype == core::DType::f64) return "computes in float; f64 would be rounded";
-  return beyond(params, Features());
+  return beyond(params, Features::all());
 }
 
 NaiveForward::NaiveForward(const AttentionParams& params) : params_(params) {
   validate_forward(params);
   if (const auto reason = naive_unsupported(params)) throw std::invalid_argument(*reason);
-  scores_ = core::AlignedBuffer(sizeof(float) * static_cast<std::size_t>(params.seqlen_q()) *
-                                static_cast<std::size_t>(params.seqlen_k()));
+  const auto [rows, keys] = naive::longest(params);
+  scores_ = core::AlignedBuffer(sizeof(float) * static_cast<std::size_t>(rows * keys));
 }
 
 void NaiveForward::operator()() {
-  const View<float, 2> scores(scores_.as<float>(), {params_.seqlen_q(), params_.seqlen_k()});
-  switch (params_.q.dtype) {
-    case core::DType::f32:
-      return forward<float>(params_, scores);
-    case core::DType::f16:
-      return forward<core::Float16>(params_, scores);
-    default:
-      return forward<core::BFloat16>(params_, scores);
-  }
+  naive::with_storage_type(params_.q.dtype, [&]<class T>() {
+    for (Index id = 0; id < params_.sequences(); ++id) {
+      for (Index head = 0; head < params_.heads_q(); ++head) {
+        forward_head<T>(params_, params_.sequence(id), head, scores_.as<float>());
+      }
+    }
+  });
 }
 
 }  // namespace ashlar::flashattention2::baselines

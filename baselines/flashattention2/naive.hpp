@@ -8,7 +8,8 @@
 //   - O = P V by three loops in the textbook order row, head_dim, column: V is read down its
 //   columns;
 //   - scores and weights materialised N x N in float, one head at a time (the buffer is reused);
-//   - all N x N products are computed, the causal mask is applied to the scores;
+//   - all N x N products are computed, the mask is applied to the scores; softcap and dropout are
+//     passes of their own over the matrix, where the problem has them;
 //   - 16-bit elements are widened to float where they are used.
 #include <cstddef>
 #include <optional>
@@ -32,7 +33,7 @@ class NaiveForward {
 
  private:
   AttentionParams params_;
-  core::AlignedBuffer scores_;  // (seqlen_q, seqlen_k) floats
+  core::AlignedBuffer scores_;  // (seqlen_q, seqlen_k) floats, of the longest sequence
 };
 
 }  // namespace ashlar::flashattention2::baselines
