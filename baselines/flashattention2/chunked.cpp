@@ -20,7 +20,7 @@ const AttentionParams& supported(const AttentionParams& params) {
 }  // namespace
 
 std::optional<std::string> chunked_unsupported(const AttentionParams& params) {
-  return unfused_unsupported(params);
+  return unfused_unsupported(params, ProductLibrary::onednn);
 }
 
 ChunkedForward::ChunkedForward(const AttentionParams& params)
@@ -33,7 +33,7 @@ ChunkedForward::ChunkedForward(const AttentionParams& params)
     const Index width = params.mask(params.sequence(0)).columns(first + rows - 1).end;
     const auto [at, added] = known.try_emplace({rows, width}, blocks_.size());
     if (added) {
-      blocks_.emplace_back(params, rows, width, 1, threads_);
+      blocks_.emplace_back(params, rows, width, ProductPlan{.workers = threads_});
       scratch_bytes = std::max(scratch_bytes, blocks_.back().scratch_bytes());
     }
     chunks_.push_back({first, at->second});

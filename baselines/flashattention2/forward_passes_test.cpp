@@ -73,6 +73,17 @@ const std::vector<ForwardPass>& forward_passes() {
                    .run = run<baselines::ChunkedForward>,
                    .bits_depend_on_threads = onednn,
                    .bits_depend_on_strides = onednn});
+    if (Problem any({.seqlen_q = 2, .seqlen_k = 2});
+        const auto reason = baselines::standard_openblas_unsupported(any.params())) {
+      std::cout << "left out: standard on OpenBLAS: " << *reason << "\n";
+    } else {
+      const std::string openblas = "OpenBLAS may cut sums by it";
+      all.push_back({.name = "standard-openblas",
+                     .dtypes = {core::DType::f32},
+                     .run = run<baselines::StandardOpenblasForward>,
+                     .bits_depend_on_threads = openblas,
+                     .bits_depend_on_strides = openblas});
+    }
     for (const core::Isa isa : {core::Isa::avx2, core::Isa::avx512, core::Isa::avx512_bf16}) {
       if (core::may_use(isa)) all.push_back(fa1_order(isa));
     }

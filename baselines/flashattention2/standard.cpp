@@ -10,9 +10,10 @@ namespace {
 // Beyond this, starting and ending a parallel loop costs nothing beside the work of one head.
 constexpr Index kLargeScores = Index{16} << 20;  // floats, 64 MiB
 
-const AttentionParams& supported(const AttentionParams& params) {
+const AttentionParams& supported(const AttentionParams& params, ProductLibrary library) {
   validate_forward(params);
-  if (const auto reason = standard_unsupported(params)) throw std::invalid_argument(*reason);
+  if (const auto reason = unfused_unsupported(params, library))
+    throw std::invalid_argument(*reason);
   return params;
 }
 
@@ -27,16 +28,20 @@ bool prefer_heads(const AttentionParams& params, int threads) {
 }  // namespace
 
 std::optional<std::string> standard_unsupported(const AttentionParams& params) {
-  return unfused_unsupported(params);
+  return unfused_unsupported(params, ProductLibrary::onednn);
 }
 
-StandardForward::StandardForward(const AttentionParams& params)
-    : params_(supported(params)),
+std::optional<std::string> standard_openblas_unsupported(const AttentionParams& params) {
+  return unfused_unsupported(params, ProductLibrary::openblas);
+}
+
+StandardForward::StandardForward(const AttentionParams& params, ProductLibrary library)
+    : params_(supported(params, library)),
       heads_in_parallel_(prefer_heads(params, core::thread_count())),
       threads_(core::thread_count()),
       dense_(params),
-      block_(params, params.seqlen_q(), params.seqlen_k(), heads_in_parallel_ ? 1 : threads_,
-             heads_in_parallel_ ? threads_ : 1) {
+      block_(params, params.seqlen_q(), params.seqlen_k(),
+             {library, heads_in_parallel_ ? 1 : threads_, heads_in_parallel_ ? threads_ : 1}) {
   const int buffers = heads_in_parallel_ ? threads_ : 1;
   for (int worker = 0; worker < buffers; ++worker) scratch_.emplace_back(block_.scratch_bytes());
 }

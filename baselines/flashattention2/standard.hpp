@@ -1,9 +1,10 @@
 #pragma once
-// Standard attention, the strongest unfused form we can build: S = Q K^T and O = P V by oneDNN,
-// around a vectorised softmax; all N x N scores of a head are stored. The causal mask acts in the
-// softmax, and both products are computed in full: skipping masked blocks is what "standard" does
-// not do (see chunked.hpp for a baseline that does). Kinder than the paper's baseline, which also
-// reads and writes an additive mask and rounds scores to 16 bits.
+// Standard attention, the strongest unfused form we can build: S = Q K^T and O = P V by a
+// library (oneDNN, or OpenBLAS), around a vectorised softmax; all N x N scores of a head are
+// stored. The causal mask acts in the softmax, and both products are computed in full: skipping
+// masked blocks is what "standard" does not do (see chunked.hpp for a baseline that does). Kinder
+// than the paper's baseline, which also reads and writes an additive mask and rounds scores to 16
+// bits.
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -16,13 +17,15 @@
 namespace ashlar::flashattention2::baselines {
 
 std::optional<std::string> standard_unsupported(const AttentionParams& params);
+std::optional<std::string> standard_openblas_unsupported(const AttentionParams& params);
 
 class StandardForward {
  public:
   /// Keeps the pointers of params; takes core::thread_count() threads, for good. Primitives and
   /// scratch are made here, outside of timing. Throws std::invalid_argument for an invalid or
   /// unsupported problem.
-  explicit StandardForward(const AttentionParams& params);
+  explicit StandardForward(const AttentionParams& params,
+                           ProductLibrary library = ProductLibrary::onednn);
   void operator()();
   std::size_t workspace_bytes() const;
 
@@ -33,6 +36,13 @@ class StandardForward {
   DenseKeysValues dense_;
   UnfusedBlock block_;
   std::vector<core::AlignedBuffer> scratch_;
+};
+
+/// The same on OpenBLAS, a second opinion on what products without a fused kernel can give.
+class StandardOpenblasForward : public StandardForward {
+ public:
+  explicit StandardOpenblasForward(const AttentionParams& params)
+      : StandardForward(params, ProductLibrary::openblas) {}
 };
 
 }  // namespace ashlar::flashattention2::baselines

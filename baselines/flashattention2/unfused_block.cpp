@@ -32,14 +32,6 @@ bool dense_rows(const Any& tensor) {
   return tensor.shape[1] <= 1 || tensor.strides[1] == tensor.shape[3];
 }
 
-MatrixLayout dense(Index rows, Index columns, DType dtype) {
-  return {rows, columns, columns, 1, dtype};
-}
-
-MatrixLayout transposed(const MatrixLayout& layout) {
-  return {layout.columns, layout.rows, layout.column_stride, layout.row_stride, layout.dtype};
-}
-
 /// Floats between rows of scores. Rows a multiple of a kilobyte apart fall into few sets of the
 /// first cache, which costs the first product up to 11 %; but a gap between rows costs the second
 /// one its fast kernel where it reads them as weights (single precision), and a chunk's product its
@@ -71,20 +63,21 @@ bool rows_overlap(const Any& tensor) {
 
 }  // namespace
 
-std::optional<std::string> unfused_unsupported(const AttentionParams& params) {
+std::optional<std::string> unfused_unsupported(const AttentionParams& params,
+                                               ProductLibrary library) {
   if (rows_overlap(params.q) || rows_overlap(params.k) || rows_overlap(params.v) ||
       rows_overlap(params.out)) {
-    return "oneDNN takes no rows that overlap or run backwards";
+    return "library products take no rows that overlap or run backwards";
   }
   if (auto reason = beyond(params, Features())) return reason;
-  return product_unsupported(params.q.dtype);
+  return product_unsupported(params.q.dtype, library);
 }
 
-UnfusedBlock::UnfusedBlock(const AttentionParams& params, Index rows, Index width, int threads,
-                           int workers)
+UnfusedBlock::UnfusedBlock(const AttentionParams& params, Index rows, Index width,
+                           const ProductPlan& plan)
     : rows_(rows),
       width_(width),
-      threads_(threads),
+      threads_(plan.threads),
       gather_queries_(!dense_rows(params.q)),
       scatter_out_(!dense_rows(params.out)),
       row_bytes_(static_cast<std::size_t>(params.head_dim()) * size_of(params.q.dtype)),
@@ -97,10 +90,10 @@ UnfusedBlock::UnfusedBlock(const AttentionParams& params, Index rows, Index widt
   const MatrixLayout scores{rows, width, score_stride_, 1, DType::f32};
   const MatrixLayout weights =
       narrow_ ? MatrixLayout{rows, width, weight_stride_, 1, DType::bf16} : scores;
-  scores_product_.emplace(dense(rows, depth, dtype), transposed(dense(width, depth, dtype)), scores,
-                          threads, workers);
-  values_product_.emplace(weights, dense(width, depth, dtype), dense(rows, depth, dtype), threads,
-                          workers);
+  scores_product_.emplace(dense_layout(rows, depth, dtype),
+                          transposed(dense_layout(width, depth, dtype)), scores, plan);
+  values_product_.emplace(weights, dense_layout(width, depth, dtype),
+                          dense_layout(rows, depth, dtype), plan);
 }
 
 std::size_t UnfusedBlock::scratch_bytes() const {

@@ -18,9 +18,10 @@
 
 namespace ashlar::flashattention2::baselines {
 
-/// Why the unfused baselines cannot take the problem (oneDNN not built in, f16, f64, a CPU without
-/// bf16 products, rows that overlap or run backwards); nothing if they can.
-std::optional<std::string> unfused_unsupported(const AttentionParams& params);
+/// Why the unfused baselines cannot take the problem (no library, a storage type that it does not
+/// multiply here, rows that overlap or run backwards); nothing if they can.
+std::optional<std::string> unfused_unsupported(const AttentionParams& params,
+                                               ProductLibrary library);
 
 /// Keys and values of every (batch, kv head) as matrices without gaps: the tensors' own memory
 /// where it is so already, else copies.
@@ -45,9 +46,9 @@ class DenseKeysValues {
 /// rounded to bf16 after the division by their sum, and the output once.
 class UnfusedBlock {
  public:
-  /// threads > 1: one block at a time (worker 0), its products and softmax in parallel.
-  /// threads = 1: a block per worker at the same time.
-  UnfusedBlock(const AttentionParams& params, Index rows, Index width, int threads, int workers);
+  /// Of more threads than one: one block at a time (worker 0), its products and softmax in
+  /// parallel. Of one thread: a block per worker at the same time.
+  UnfusedBlock(const AttentionParams& params, Index rows, Index width, const ProductPlan& plan);
 
   /// Per worker, aligned to 64.
   std::size_t scratch_bytes() const;

@@ -1,6 +1,7 @@
 // The unfused tiers (naive, standard, chunked) against the reference, on the same shapes.
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/standard.hpp"
 #include "impls/core/parallel.hpp"
+#include "impls/core/simd.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 #include "impls/flashattention2/test_yardstick.hpp"
 
@@ -42,6 +44,7 @@ const std::vector<Baseline>& baselines() {
   static const std::vector<Baseline> all{
       {"naive", naive_unsupported, twice<NaiveForward>()},
       {"standard", standard_unsupported, twice<StandardForward>()},
+      {"standard-openblas", standard_openblas_unsupported, twice<StandardOpenblasForward>()},
       {"chunked", chunked_unsupported, twice<ChunkedForward>()}};
   return all;
 }
@@ -144,6 +147,23 @@ TEST_CASE("binary16 is for the naive tier alone", "[baselines]") {
   const testing::Judgement judgement = testing::judge(params, testing::expect(params));
   CHECK(judgement.out <= 1);
   CHECK(judgement.over_plain <= 1);
+}
+
+TEST_CASE("the kernels of the product libraries are named", "[baselines]") {
+  for (const ProductLibrary library : {ProductLibrary::onednn, ProductLibrary::openblas}) {
+    const auto kernel = product_kernel(library);
+    CHECK(kernel.has_value() == !product_unsupported(DType::f32, library));
+    if (kernel) CHECK_FALSE(kernel->empty());
+  }
+  const auto openblas = product_kernel(ProductLibrary::openblas);
+  if (!openblas) return;
+  CAPTURE(*openblas);
+  CHECK(openblas->find(" (OpenBLAS ") != std::string::npos);
+  const char* left = std::getenv("OPENBLAS_CORETYPE");
+  if (left != nullptr && openblas->rfind(left, 0) == 0) return;  // whoever runs this has chosen
+  // Our choice is for the library alone, and not for programs that are started later.
+  CHECK(left == nullptr);
+  if (core::may_use(core::Isa::avx512)) CHECK(openblas->starts_with("SkylakeX"));
 }
 
 TEST_CASE("workspaces grow as the method says", "[baselines]") {
