@@ -17,15 +17,13 @@ const AttentionParams& supported(const AttentionParams& params, ProductLibrary l
   return params;
 }
 
-/// Heads in parallel save the synchronisation within each head, where they balance the threads.
-bool prefer_heads(const AttentionParams& params, int threads) {
+}  // namespace
+
+bool prefer_heads(const AttentionParams& params, Index heads, int threads) {
   if (threads == 1) return true;
   if (params.seqlen_q() * params.seqlen_k() > kLargeScores) return false;
-  const Index heads = params.batch() * params.heads_q();
   return heads % threads == 0 || heads >= Index{4} * threads;
 }
-
-}  // namespace
 
 std::optional<std::string> standard_unsupported(const AttentionParams& params) {
   return unfused_unsupported(params, ProductLibrary::onednn);
@@ -37,7 +35,8 @@ std::optional<std::string> standard_openblas_unsupported(const AttentionParams& 
 
 StandardForward::StandardForward(const AttentionParams& params, ProductLibrary library)
     : params_(supported(params, library)),
-      heads_in_parallel_(prefer_heads(params, core::thread_count())),
+      heads_in_parallel_(
+          prefer_heads(params, params.batch() * params.heads_q(), core::thread_count())),
       threads_(core::thread_count()),
       dense_(params),
       block_(params, params.seqlen_q(), params.seqlen_k(),

@@ -19,6 +19,10 @@ namespace ashlar::flashattention2::baselines {
 std::optional<std::string> standard_unsupported(const AttentionParams& params);
 std::optional<std::string> standard_openblas_unsupported(const AttentionParams& params);
 
+/// Heads in parallel save the synchronisation within each head, where `heads` of them balance the
+/// threads.
+bool prefer_heads(const AttentionParams& params, Index heads, int threads);
+
 class StandardForward {
  public:
   /// Keeps the pointers of params; takes core::thread_count() threads, for good. Primitives and

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "baselines/flashattention2/unfused_layout.hpp"
 #include "baselines/flashattention2/vector_softmax.hpp"
-#include "impls/core/aligned_buffer.hpp"
 #include "impls/core/parallel.hpp"
 
 namespace ashlar::flashattention2::baselines {
@@ -13,52 +13,18 @@ namespace {
 
 using core::BFloat16;
 using core::DType;
+using unfused::aligned;
+using unfused::dense_rows;
+using unfused::matrix_bytes;
+using unfused::row_of;
+using unfused::rows_overlap;
 
 constexpr Index kCopyRows = 64;  // of all heads, per item of copying
 
-/// Where row `row` of a head begins in a (batch, seqlen, heads, head_dim) tensor.
-template <class Any>
-auto* row_of(const Any& tensor, Index batch, Index row, Index head) {
-  const Index offset =
-      batch * tensor.strides[0] + row * tensor.strides[1] + head * tensor.strides[2];
-  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(tensor.data)>>,
-                                  const std::byte, std::byte>;
-  return static_cast<Byte*>(tensor.data) + offset * static_cast<Index>(size_of(tensor.dtype));
-}
-
-/// Rows of one head that follow each other without gaps.
-template <class Any>
-bool dense_rows(const Any& tensor) {
-  return tensor.shape[1] <= 1 || tensor.strides[1] == tensor.shape[3];
-}
-
-/// Floats between rows of scores. Rows a multiple of a kilobyte apart fall into few sets of the
-/// first cache, which costs the first product up to 11 %; but a gap between rows costs the second
-/// one its fast kernel where it reads them as weights (single precision), and a chunk's product its
-/// own. Measured at 512 to 4096 columns: a gap pays for bf16 beyond chunks, and for single
-/// precision only where both rows and head_dim are large.
-Index score_stride(bool narrow, Index rows, Index width, Index head_dim) {
-  const Index stride = padded_width(width);
-  const bool gap = narrow ? rows > 256 : rows >= 4096 && head_dim >= 128;
-  return gap && stride % 256 == 0 ? stride + kSoftmaxPadding : stride;
-}
-
-std::size_t aligned(Index bytes) {
-  constexpr std::size_t kLine = core::AlignedBuffer::kAlignment;
-  return (static_cast<std::size_t>(bytes) + kLine - 1) / kLine * kLine;
-}
-
-std::size_t score_bytes(Index rows, Index stride) {
-  return aligned(rows * stride * static_cast<Index>(sizeof(float)));
-}
+std::size_t score_bytes(Index rows, Index stride) { return matrix_bytes(rows, stride, DType::f32); }
 
 std::size_t weight_bytes(bool narrow, Index rows, Index stride) {
-  return narrow ? aligned(rows * stride * static_cast<Index>(sizeof(BFloat16))) : 0;
-}
-
-template <class Any>
-bool rows_overlap(const Any& tensor) {
-  return tensor.shape[1] > 1 && tensor.strides[1] < tensor.shape[3];
+  return narrow ? matrix_bytes(rows, stride, DType::bf16) : 0;
 }
 
 }  // namespace
@@ -82,18 +48,21 @@ UnfusedBlock::UnfusedBlock(const AttentionParams& params, Index rows, Index widt
       scatter_out_(!dense_rows(params.out)),
       row_bytes_(static_cast<std::size_t>(params.head_dim()) * size_of(params.q.dtype)),
       narrow_(params.q.dtype == DType::bf16),
-      score_stride_(score_stride(narrow_, rows, width, params.head_dim())),
+      score_stride_(unfused::score_stride(narrow_, rows, width, params.head_dim())),
       weight_stride_(padded_width(width)) {
   if (rows == 0 || width == 0) return;
   const Index depth = params.head_dim();
   const DType dtype = params.q.dtype;
   const MatrixLayout scores{rows, width, score_stride_, 1, DType::f32};
-  const MatrixLayout weights =
-      narrow_ ? MatrixLayout{rows, width, weight_stride_, 1, DType::bf16} : scores;
   scores_product_.emplace(dense_layout(rows, depth, dtype),
                           transposed(dense_layout(width, depth, dtype)), scores, plan);
-  values_product_.emplace(weights, dense_layout(width, depth, dtype),
+  values_product_.emplace(weights_layout(), dense_layout(width, depth, dtype),
                           dense_layout(rows, depth, dtype), plan);
+}
+
+MatrixLayout UnfusedBlock::weights_layout() const {
+  if (narrow_) return {rows_, width_, weight_stride_, 1, DType::bf16};
+  return {rows_, width_, score_stride_, 1, DType::f32};
 }
 
 std::size_t UnfusedBlock::scratch_bytes() const {
@@ -111,7 +80,7 @@ std::size_t UnfusedBlock::row_scratch_bytes() const {
 
 void UnfusedBlock::operator()(const AttentionParams& params, const DenseKeysValues& dense,
                               Index batch, Index head, Index first_row, int worker,
-                              std::byte* scratch) const {
+                              std::byte* scratch, void* kept) const {
   if (!scores_product_) return fill_unseen(params, batch, head, first_row);
   const Index kv = params.kv_head(head);
   std::byte* second = scratch + score_bytes(rows_, score_stride_);
@@ -121,6 +90,8 @@ void UnfusedBlock::operator()(const AttentionParams& params, const DenseKeysValu
       row_scratch + (gather_queries_ || scatter_out_ ? row_scratch_bytes() : 0);
   auto* scores = reinterpret_cast<float*>(scratch);
   auto* weights = reinterpret_cast<BFloat16*>(second);
+  if (kept != nullptr && narrow_) weights = static_cast<BFloat16*>(kept);
+  if (kept != nullptr && !narrow_) scores = static_cast<float*>(kept);
 
   const void* queries = row_of(params.q, batch, first_row, head);
   void* out = row_of(params.out, batch, first_row, head);

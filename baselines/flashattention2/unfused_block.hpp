@@ -53,10 +53,14 @@ class UnfusedBlock {
   /// Per worker, aligned to 64.
   std::size_t scratch_bytes() const;
 
+  /// Of the weights, where the caller keeps them.
+  MatrixLayout weights_layout() const;
+
   /// Computes out and lse of rows [first_row, first_row + rows); columns beyond `width` must be
-  /// invisible to them.
+  /// invisible to them. The weights are left in `kept`, if not null.
   void operator()(const AttentionParams& params, const DenseKeysValues& dense, Index batch,
-                  Index head, Index first_row, int worker, std::byte* scratch) const;
+                  Index head, Index first_row, int worker, std::byte* scratch,
+                  void* kept = nullptr) const;
 
  private:
   std::size_t row_scratch_bytes() const;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "impls/core/half.hpp"
 #include "impls/core/simd.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -141,6 +142,89 @@ float SoftmaxToBFloat16(float* scores, BFloat16* weights, Index visible, Index w
   return row.lse;
 }
 
+HWY_INLINE Vector load(const float* from) { return hn::LoadU(Floats(), from); }
+
+HWY_INLINE Vector load(const BFloat16* from) {
+  const hn::RebindToUnsigned<Floats> du;
+  const hn::Rebind<uint16_t, Floats> du16;
+  const auto bits = hn::LoadU(du16, reinterpret_cast<const uint16_t*>(from));
+  return hn::BitCast(Floats(), hn::ShiftLeft<16>(hn::PromoteTo(du, bits)));
+}
+
+HWY_INLINE void store(Vector value, float* to) { hn::StoreU(value, Floats(), to); }
+
+/// To nearest, ties to even; NaN stays NaN.
+HWY_INLINE void store(Vector value, BFloat16* to) {
+  const hn::RebindToUnsigned<Floats> du;
+  const hn::Rebind<uint16_t, Floats> du16;
+  const auto wide = hn::BitCast(du, value);
+  const auto odd = hn::And(hn::ShiftRight<16>(wide), hn::Set(du, 1));
+  const auto rounded = hn::Add(wide, hn::Add(odd, hn::Set(du, 0x7fff)));
+  const auto number = hn::RebindMask(du, hn::Eq(value, value));
+  const auto kept = hn::IfThenElse(number, rounded, hn::Set(du, 0x7fc00000));
+  hn::StoreU(hn::TruncateTo(du16, hn::ShiftRight<16>(kept)), du16, reinterpret_cast<uint16_t*>(to));
+}
+
+template <class T>
+float dot(const T* a, const T* b, Index count) {
+  const Floats d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  Vector sum = hn::Zero(d);
+  Index c = 0;
+  for (; c + lanes <= count; c += lanes) sum = hn::MulAdd(load(a + c), load(b + c), sum);
+  float total = hn::GetLane(hn::SumOfLanes(d, sum));
+  for (; c < count; ++c) total += core::to_float(a[c]) * core::to_float(b[c]);
+  return total;
+}
+
+float DotFloat(const float* a, const float* b, Index count) { return dot(a, b, count); }
+float DotBFloat16(const BFloat16* a, const BFloat16* b, Index count) { return dot(a, b, count); }
+
+template <class T>
+void weights_of(float* scores, T* weights, Index visible, Index width, float scale, float lse) {
+  constexpr float kLog2E = 1.44269504f;
+  const Floats d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  const Index padded = padded_width(visible);
+  std::fill(scores + visible, scores + padded, kLowest);
+  const Vector factor = hn::Set(d, scale * kLog2E);
+  const Vector shift = hn::Set(d, lse * kLog2E);
+  for (Index c = 0; c < padded; c += lanes) {
+    store(exp2_nonpositive(hn::MulSub(load(scores + c), factor, shift)), weights + c);
+  }
+  if (padded < width) std::fill(weights + padded, weights + width, T{});
+}
+
+void WeightsFloat(float* scores, Index visible, Index width, float scale, float lse) {
+  weights_of(scores, scores, visible, width, scale, lse);
+}
+void WeightsBFloat16(float* scores, BFloat16* weights, Index visible, Index width, float scale,
+                     float lse) {
+  weights_of(scores, weights, visible, width, scale, lse);
+}
+
+template <class T>
+void gradient_of(const T* weights, const float* gradients, T* out, Index width, float delta,
+                 float scale) {
+  const Floats d;
+  const auto lanes = static_cast<Index>(hn::Lanes(d));
+  const Vector deltas = hn::Set(d, delta);
+  const Vector factor = hn::Set(d, scale);
+  const Index padded = padded_width(width);
+  for (Index c = 0; c < padded; c += lanes) {
+    const Vector scaled = hn::Mul(load(weights + c), factor);
+    store(hn::Mul(scaled, hn::Sub(load(gradients + c), deltas)), out + c);
+  }
+}
+
+void GradientFloat(const float* weights, float* gradients, Index width, float delta, float scale) {
+  gradient_of(weights, gradients, gradients, width, delta, scale);
+}
+void GradientBFloat16(const BFloat16* weights, const float* gradients, BFloat16* rounded,
+                      Index width, float delta, float scale) {
+  gradient_of(weights, gradients, rounded, width, delta, scale);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ashlar::flashattention2::baselines
 HWY_AFTER_NAMESPACE();
@@ -151,6 +235,12 @@ namespace {
 
 HWY_EXPORT(SoftmaxToFloat);
 HWY_EXPORT(SoftmaxToBFloat16);
+HWY_EXPORT(DotFloat);
+HWY_EXPORT(DotBFloat16);
+HWY_EXPORT(WeightsFloat);
+HWY_EXPORT(WeightsBFloat16);
+HWY_EXPORT(GradientFloat);
+HWY_EXPORT(GradientBFloat16);
 
 constexpr float kNothingVisible = std::numeric_limits<float>::infinity();
 
@@ -173,6 +263,39 @@ float softmax_row(float* scores, core::BFloat16* weights, core::Index visible, c
   }
   core::prepare_dispatch();
   return HWY_DYNAMIC_DISPATCH(SoftmaxToBFloat16)(scores, weights, visible, width, scale);
+}
+
+float dot_row(const float* a, const float* b, core::Index count) {
+  core::prepare_dispatch();
+  return HWY_DYNAMIC_DISPATCH(DotFloat)(a, b, count);
+}
+
+float dot_row(const core::BFloat16* a, const core::BFloat16* b, core::Index count) {
+  core::prepare_dispatch();
+  return HWY_DYNAMIC_DISPATCH(DotBFloat16)(a, b, count);
+}
+
+void weights_row(float* scores, core::Index visible, core::Index width, float scale, float lse) {
+  core::prepare_dispatch();
+  HWY_DYNAMIC_DISPATCH(WeightsFloat)(scores, visible, width, scale, lse);
+}
+
+void weights_row(float* scores, core::BFloat16* weights, core::Index visible, core::Index width,
+                 float scale, float lse) {
+  core::prepare_dispatch();
+  HWY_DYNAMIC_DISPATCH(WeightsBFloat16)(scores, weights, visible, width, scale, lse);
+}
+
+void gradient_row(const float* weights, float* gradients, core::Index width, float delta,
+                  float scale) {
+  core::prepare_dispatch();
+  HWY_DYNAMIC_DISPATCH(GradientFloat)(weights, gradients, width, delta, scale);
+}
+
+void gradient_row(const core::BFloat16* weights, const float* gradients, core::BFloat16* rounded,
+                  core::Index width, float delta, float scale) {
+  core::prepare_dispatch();
+  HWY_DYNAMIC_DISPATCH(GradientBFloat16)(weights, gradients, rounded, width, delta, scale);
 }
 
 }  // namespace ashlar::flashattention2::baselines

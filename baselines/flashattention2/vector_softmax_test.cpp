@@ -120,5 +120,85 @@ TEST_CASE("a row that sees nothing is zero", "[softmax]") {
   for (const BFloat16 weight : narrow) CHECK(weight == BFloat16{});
 }
 
+TEST_CASE("weights from lse are those of the softmax", "[softmax]") {
+  const auto isa = GENERATE(core::Isa::avx2, core::Isa::avx512);
+  if (isa > core::hardware_isa()) return;
+  const core::ScopedIsaLimit limit(isa);
+  const Index width = GENERATE(1, 15, 16, 33, 100, 1000);
+  const Index hidden_part = GENERATE(1, 3, 0);
+  const Index visible = hidden_part == 0 ? 0 : (width + hidden_part - 1) / hidden_part;
+  CAPTURE(core::highway_target(), width, visible);
+  const std::vector<float> scores = random_scores(width, 3.0f);
+  const Expected expected = in_double(scores, visible, 0.7f);
+  const auto lse =
+      visible == 0 ? std::numeric_limits<float>::infinity() : static_cast<float>(expected.lse);
+  std::vector<float> weights = scores;
+  weights_row(weights.data(), visible, width, 0.7f, lse);
+  std::vector<float> scratch = scores;
+  std::vector<BFloat16> narrow(scores.size(), BFloat16{0x7fc0});
+  weights_row(scratch.data(), narrow.data(), visible, width, 0.7f, lse);
+  for (Index c = 0; c < width; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    if (c >= visible) REQUIRE(weights[at] == 0.0f);
+    REQUIRE(static_cast<double>(weights[at]) == Approx(expected.weights[at]).margin(3e-6));
+    REQUIRE(narrow[at] == core::to_bfloat16(weights[at]));
+  }
+}
+
+TEST_CASE("the gradient of a row agrees with double, in float and in bfloat16", "[softmax]") {
+  const auto isa = GENERATE(core::Isa::avx2, core::Isa::avx512);
+  if (isa > core::hardware_isa()) return;
+  const core::ScopedIsaLimit limit(isa);
+  const Index width = GENERATE(1, 15, 17, 100);
+  std::vector<float> weights = random_scores(width, 0.1f);
+  std::vector<float> gradients = random_scores(width, 5.0f);
+  const bool nan = GENERATE(false, true);
+  if (nan) gradients[0] = std::bit_cast<float>(0x7fffffffu);
+  std::vector<BFloat16> narrow(weights.size());
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    narrow[c] = core::to_bfloat16(weights[c]);
+    weights[c] = core::to_float(narrow[c]);
+  }
+  std::vector<float> exact(weights.size());
+  for (std::size_t c = 0; c < weights.size(); ++c) {
+    exact[c] = weights[c] * 0.25f * (gradients[c] - 1.5f);
+  }
+  std::vector<BFloat16> rounded(weights.size());
+  gradient_row(narrow.data(), gradients.data(), rounded.data(), width, 1.5f, 0.25f);
+  gradient_row(weights.data(), gradients.data(), width, 1.5f, 0.25f);
+  for (std::size_t c = 0; c < static_cast<std::size_t>(width); ++c) {
+    if (nan && c == 0) {
+      REQUIRE(std::isnan(gradients[c]));
+      REQUIRE(std::isnan(core::to_float(rounded[c])));
+      continue;
+    }
+    REQUIRE(gradients[c] == exact[c]);
+    REQUIRE(rounded[c] == core::to_bfloat16(exact[c]));
+  }
+}
+
+TEST_CASE("products of rows end where the rows do", "[softmax]") {
+  const Index count = GENERATE(1, 7, 8, 16, 17, 64, 111);
+  std::vector<float> a = random_scores(count, 1.0f);
+  std::vector<float> b = random_scores(count, 2.0f);
+  a.resize(static_cast<std::size_t>(count) + 1, std::numeric_limits<float>::quiet_NaN());
+  b.resize(static_cast<std::size_t>(count) + 1, std::numeric_limits<float>::quiet_NaN());
+  std::vector<BFloat16> narrow_a(a.size());
+  std::vector<BFloat16> narrow_b(b.size());
+  double exact = 0;
+  double exact_narrow = 0;
+  for (std::size_t c = 0; c < a.size(); ++c) {
+    narrow_a[c] = core::to_bfloat16(a[c]);
+    narrow_b[c] = core::to_bfloat16(b[c]);
+    if (c + 1 == a.size()) break;
+    exact += static_cast<double>(a[c]) * static_cast<double>(b[c]);
+    exact_narrow += static_cast<double>(core::to_float(narrow_a[c])) *
+                    static_cast<double>(core::to_float(narrow_b[c]));
+  }
+  CHECK(static_cast<double>(dot_row(a.data(), b.data(), count)) == Approx(exact).epsilon(1e-5));
+  CHECK(static_cast<double>(dot_row(narrow_a.data(), narrow_b.data(), count)) ==
+        Approx(exact_narrow).epsilon(1e-5));
+}
+
 }  // namespace
 }  // namespace ashlar::flashattention2::baselines
