@@ -1,0 +1,178 @@
+#pragma once
+// The micro-kernels of split-KV decoding on a CPU. Internal: decode.cpp drives them.
+//
+// Design. With one query row (or a few) per sequence every key and value is used for a handful of
+// multiply-adds, so the time is that of reading K and V. For R rows that share a kv head (query
+// heads of the group times query rows) and b bytes per element
+//   bytes = 2 * Nk * d * b          FLOP = 4 * R * Nk * d          FLOP / byte = 2 R / b
+// and the floor is the larger of bytes / bandwidth and FLOP / peak. A core that streams 20 GB/s and
+// does 100 GFLOP/s is bound by memory up to R = 10 in single and R = 5 in 16 bits; beyond that a
+// group of 8 heads in 16 bits is bound by multiply-adds, and R = 1 has 5 to 10 times to spare.
+// Consequences:
+//   - K and V are read in place, once, whatever their row stride. Packing them would double the
+//     traffic.
+//   - All rows of a kv head walk along the keys together, a block of keys at a time: scores of the
+//     block, softmax, values of the block.
+//   - In (batch, seqlen, heads, head_dim) order one head's rows lie kilobytes apart: a page each,
+//     where the hardware's prefetchers do not follow, and all in a few cache sets. So one item of
+//     work takes all kv heads of a block before the next block, and while it computes it asks for
+//     the next block in the order in which that lies in memory, into L2.
+//   - Scores: R x 4 tiles of rows x keys with the head dimension across the lanes, as that is how K
+//     lies. The four sums of a row are transposed together, 3 instructions per score.
+//   - Values: R x W tiles of rows x vectors, keys inside; V is read again from L1 or L2 for the
+//     next rows of a group only.
+//   - 16-bit elements are widened in registers. A vector of bfloat16 becomes two of float by a
+//     shift and an AND, one with the even elements and one with the odd, which is a permutation of
+//     the head dimension; queries are laid out alike, and the answer is put in order at the end.
+// A head dimension that is no multiple of the vector ends with a vector that overlaps the one
+// before it: queries are zero in the overlap, and outputs in it are the same number twice. So
+// nothing is read outside of a row. Rows shorter than a vector are copied and padded first.
+//
+// Predicted: within 1.1 of the stream for R = 1, within 1.3 for R = 8 in single precision.
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "impls/core/dtype.hpp"
+#include "impls/core/simd.hpp"
+#include "impls/core/tensor.hpp"
+#include "impls/flashattention2/mask.hpp"
+
+namespace ashlar::flashattention2 {
+
+using core::Index;
+
+/// Keys of one block at most, and floats between two rows of scores (not a power of two).
+inline constexpr Index kDecodeKeys = 32;
+inline constexpr Index kDecodeScoreStride = kDecodeKeys + 16;
+
+/// How a row of head_dim elements is cut into chunks that are loaded at once, and where its
+/// elements lie among the floats that they become.
+struct DecodeLayout {
+  Index head_dim = 0;
+  Index chunk = 0;   // elements of one load
+  Index parts = 0;   // vectors of floats that it becomes: element e of a chunk goes to part
+  Index chunks = 0;  // e % parts, lane e / parts
+
+  /// Rows shorter than a chunk are padded to one.
+  bool padded() const { return head_dim < chunk; }
+  /// The first element of a chunk; the last chunk ends with the row.
+  Index begin(Index c) const {
+    const Index last = padded() ? 0 : head_dim - chunk;
+    return c * chunk < last ? c * chunk : last;
+  }
+  /// Floats of one row.
+  Index width() const { return chunks * chunk; }
+  /// Where element `e` lies among them (in the last chunk, if in two).
+  Index slot(Index e) const {
+    const Index c = e >= begin(chunks - 1) ? chunks - 1 : e / chunk;
+    const Index inside = e - begin(c);
+    return c * chunk + inside % parts * (chunk / parts) + inside / parts;
+  }
+};
+
+/// Rows of keys or values in their tensor.
+struct DecodeRows {
+  const std::byte* data = nullptr;
+  Index stride_bytes = 0;
+  Index count = 0;
+  const std::byte* row(Index i) const { return data + i * stride_bytes; }
+};
+
+/// What to ask for while computing: `rows` rows of `pieces` pieces each, in the order of memory.
+class DecodeAhead {
+ public:
+  DecodeAhead() = default;
+  DecodeAhead(const std::byte* data, Index rows, Index row_stride, Index pieces, Index piece_stride,
+              Index piece_bytes)
+      : row_(data),
+        line_(data),
+        rows_(rows),
+        row_stride_(row_stride),
+        pieces_(pieces),
+        piece_stride_(piece_stride),
+        lines_(divide_up<Index>(piece_bytes, kLine)),
+        pieces_left_(pieces),
+        lines_left_(lines_) {}
+
+  /// Asks for the next `lines` cache lines, or what is left.
+  void ask(Index lines) {
+    while (lines > 0 && rows_ > 0) {
+      const Index count = lines < lines_left_ ? lines : lines_left_;
+      const std::byte* line = line_;  // not a member: no store and load between two lines
+      for (Index i = 0; i < count; ++i) __builtin_prefetch(line + i * kLine, 0, 2);  // into L2
+      line_ = line + count * kLine;
+      lines -= count;
+      lines_left_ -= count;
+      if (lines_left_ == 0) next_piece();
+    }
+  }
+
+ private:
+  static constexpr Index kLine = 64;
+
+  void next_piece() {
+    if (--pieces_left_ == 0) {
+      pieces_left_ = pieces_;
+      --rows_;
+      row_ += row_stride_;
+    }
+    line_ = row_ + (pieces_ - pieces_left_) * piece_stride_;
+    lines_left_ = lines_;
+  }
+
+  const std::byte* row_ = nullptr;
+  const std::byte* line_ = nullptr;
+  Index rows_ = 0;
+  Index row_stride_ = 0;
+  Index pieces_ = 0;
+  Index piece_stride_ = 0;
+  Index lines_ = 0;
+  Index pieces_left_ = 0;
+  Index lines_left_ = 0;
+};
+
+/// How scores become weights.
+struct DecodeSoftmax {
+  float scale_log2e = 0;  // scale * log2(e)
+  float cap_factor = 0;   // scale / softcap; 0: no softcap
+  float cap_log2e = 0;    // softcap * log2(e)
+};
+
+/// One row's running statistics, in log2 units; -infinity and 0: saw nothing.
+struct DecodeStatistics {
+  float max;
+  float sum;
+  float rescale;  // old weights in terms of new after the last block
+};
+
+/// One instruction set's kernels for one storage type.
+struct DecodeKernels {
+  core::Isa isa;
+  Index chunk;
+  Index parts;
+
+  /// scores[r * kDecodeScoreStride + i] = <query r, key i>; queries are [rows][width] in the order
+  /// of the layout. Asks for as many bytes ahead as it reads.
+  void (*scores)(const DecodeLayout& layout, const float* queries, Index rows,
+                 const DecodeRows& keys, DecodeAhead& ahead, float* scores);
+
+  /// Scores to weights: row r sees the keys visible[r] of the block; the weights of all `count`
+  /// keys are defined, 0 where not visible. Updates the statistics.
+  void (*soften)(const DecodeSoftmax& softmax, Index rows, Index count, const Range<Index>* visible,
+                 float* scores, DecodeStatistics* statistics);
+
+  /// acc[r] = rescale[r] * acc[r] + sum_i weights[r][i] * value i; acc is [rows][width].
+  void (*accumulate)(const DecodeLayout& layout, const float* weights,
+                     const DecodeStatistics* statistics, Index rows, const DecodeRows& values,
+                     DecodeAhead& ahead, float* acc);
+
+  DecodeLayout layout(Index head_dim) const {
+    return {head_dim, chunk, parts, head_dim < chunk ? 1 : divide_up(head_dim, chunk)};
+  }
+};
+
+/// Kernels for f32, bf16 or f16 that core::usable_isa() allows, fastest first; never empty.
+std::vector<const DecodeKernels*> usable_decode_kernels(core::DType dtype);
+
+}  // namespace ashlar::flashattention2
