@@ -42,16 +42,6 @@ const std::vector<Index>& head_dims();
 /// The head size of the n-th of some shapes.
 inline Index head_dim_of(std::size_t n) { return head_dims()[n % head_dims().size()]; }
 
-inline std::string describe(const Shape& shape) {
-  return std::to_string(shape.seqlen_q) + " x " + std::to_string(shape.seqlen_k) + ", d " +
-         std::to_string(shape.head_dim) + (shape.causal ? ", causal, " : ", ") +
-         std::string(core::name_of(shape.dtype)) + ", heads " + std::to_string(shape.heads_q) +
-         ":" + std::to_string(shape.heads_kv) + ", window (" + std::to_string(shape.window.left) +
-         ", " + std::to_string(shape.window.right) + "), softcap " + std::to_string(shape.softcap) +
-         ", dropout " + std::to_string(shape.dropout.probability) +
-         (shape.sequences.empty() ? "" : ", packed");
-}
-
 inline bool takes(const ForwardPass& pass, core::DType dtype) {
   return std::find(pass.dtypes.begin(), pass.dtypes.end(), dtype) != pass.dtypes.end();
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,16 @@ inline Shape packed_shape(Shape shape, std::vector<Lengths> sequences) {
   }
   shape.sequences = std::move(sequences);
   return shape;
+}
+
+inline std::string describe(const Shape& shape) {
+  return std::to_string(shape.seqlen_q) + " x " + std::to_string(shape.seqlen_k) + ", d " +
+         std::to_string(shape.head_dim) + (shape.causal ? ", causal, " : ", ") +
+         std::string(core::name_of(shape.dtype)) + ", heads " + std::to_string(shape.heads_q) +
+         ":" + std::to_string(shape.heads_kv) + ", window (" + std::to_string(shape.window.left) +
+         ", " + std::to_string(shape.window.right) + "), softcap " + std::to_string(shape.softcap) +
+         ", dropout " + std::to_string(shape.dropout.probability) +
+         (shape.sequences.empty() ? "" : ", packed");
 }
 
 /// Element as double, whatever the storage type.
