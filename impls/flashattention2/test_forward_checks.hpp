@@ -28,6 +28,8 @@ struct ForwardPass {
   std::function<void(const AttentionParams&, Index key_block)> run_tiled = {};
   Bounds bounds = {};
   Features features = {};
+  /// Pairs of rows and keys of the largest problem that it is fast enough for.
+  Index most_pairs = std::numeric_limits<Index>::max();
   /// Why the bits may differ between thread counts, or between views of the same numbers with other
   /// strides (grouped heads and repeated ones); empty where they must not.
   std::string bits_depend_on_threads = {};
@@ -73,7 +75,8 @@ void for_each_pass(core::DType dtype, const Body& body) {
 template <class Body>
 void for_each_able_pass(Problem& problem, const Body& body) {
   for_each_pass(problem.q.dtype(), [&](const ForwardPass& pass) {
-    if (!beyond(problem.params(), pass.features)) body(pass);
+    if (beyond(problem.params(), pass.features)) return;
+    if (visible_pairs(problem.params()) <= pass.most_pairs) body(pass);
   });
 }
 
