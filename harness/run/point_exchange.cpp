@@ -99,6 +99,17 @@ void PointRun::note_unsupported(const Json& unsupported) {
   }
 }
 
+/// Once for each implementation: what another program says it is made of.
+void PointRun::note_software(const Entry& entry, const Json& answer) {
+  if (!supervisor_.told_software_.insert(who(entry)).second) return;
+  const auto software =
+      answer.value("software", Json::object()).get<std::map<std::string, std::string>>();
+  const auto& [experiment, implementation] = who(entry);
+  supervisor_.journal_.event(
+      "peer",
+      {{"experiment", experiment}, {"implementation", implementation}, {"software", software}});
+}
+
 bool PointRun::open_external(Entry& entry) {
   if (supervisor_.options_.cold_bytes > 0) {
     fail(entry, Status::unsupported, "another program holds one copy of its data: hot caches only");
@@ -120,7 +131,10 @@ bool PointRun::open_external(Entry& entry) {
       if (refusal(reply)) break;
     }
     const std::optional<std::string> why = refusal(reply);
-    if (!why) return true;
+    if (!why) {
+      note_software(entry, reply.message);
+      return true;
+    }
     if (killed(reply) && attempt < kAttempts) continue;
     // A worker that ends before it can even greet is missing here, not broken: no interpreter, no
     // module. One that answers says itself that it cannot.

@@ -74,6 +74,7 @@ class PointRun {
   std::optional<Refused> try_to_open();
   void fail_unfinished(const std::string& why);
   void note_unsupported(const Json& unsupported);
+  void note_software(const Entry& entry, const Json& answer);
   bool open_external(Entry& entry);
   bool make_ready(Entry& entry);
   Reply verify(Entry& entry, bool again);

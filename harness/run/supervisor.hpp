@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -126,6 +127,8 @@ class Supervisor {
   /// Where an implementation ran into its deadline; it is left out from then on, by experiment
   /// ("suite/experiment") and name.
   std::map<std::pair<std::string, std::string>, std::string> timed_out_at_;
+  /// Other programs whose versions are in the journal, likewise.
+  std::set<std::pair<std::string, std::string>> told_software_;
   /// Mode gpu: kept for one experiment and round, so that the context is made once for all its
   /// points, and a round is a process.
   std::unique_ptr<WorkerProcess> device_worker_;

@@ -65,6 +65,12 @@ TEST_CASE("a run verifies, measures and records every implementation, the one in
   CHECK(loop.warmups > loop.batch);
   CHECK(cases.at("unrolled").workspace_bytes == 1024);
   CHECK(cases.at("absent").status == record::Status::unsupported);
+  const auto is_peer = [](const record::EventRecord& event) { return event.event == "peer"; };
+  REQUIRE(std::count_if(set.events.begin(), set.events.end(), is_peer) == 1);
+  const record::Json peer = std::find_if(set.events.begin(), set.events.end(), is_peer)->details;
+  CHECK(peer.at("experiment") == "toy/scale");
+  CHECK(peer.at("implementation") == "python");
+  CHECK(peer.at("software").at("python").get<std::string>().rfind("3.", 0) == 0);
   // Two rounds, each in a fresh process.
   int rounds_of_loop = 0;
   for (const record::CaseRecord& record : set.cases)

@@ -21,6 +21,9 @@ class Scale:
         factor = self._factor
         self._y = array.array("f", [factor * x for x in self._x])
 
+    def software(self):
+        return {"python": "%d.%d" % sys.version_info[:2]}
+
     def answer(self):
         return {"y": ashlar_peer.Tensor("F32", [len(self._y)], self._y.tobytes())}
 

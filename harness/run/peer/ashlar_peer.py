@@ -5,6 +5,7 @@ A peer calls serve() with an object that has
     open(request, tensors)   makes the problem ready; raises Unsupported(reason) when it cannot
     execute()                one execution; timed by serve()
     answer()                 {name: Tensor} of the last execution
+    software()               optional: {name: text} of versions and settings, for the record; after open()
 
 Only the standard library is needed. Tensor data are bytes in the layout of the safetensors file; peers with
 NumPy or PyTorch wrap them with frombuffer.
@@ -94,7 +95,8 @@ class _Server:
     def _open(self, request):
         self._answer_path = "%s.answer-%d" % (request["tensors"], os.getpid())
         self._implementation.open(request, read_tensors(request["tensors"]))
-        return {"ok": True}
+        software = getattr(self._implementation, "software", dict)
+        return {"ok": True, "software": software()}
 
     def _verify(self, request):
         answer = {"ok": True}
