@@ -30,8 +30,11 @@ foreach(binary IN LISTS binaries)
   execute_process(COMMAND ${STRIP} --strip-unneeded ${binary} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
 
-file(COPY ${SOURCE}/suites DESTINATION ${STAGE}/share/ashlar
-     FILES_MATCHING PATTERN "*.toml" PATTERN "*.csv" PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+file(COPY ${SOURCE}/suites ${SOURCE}/baselines DESTINATION ${STAGE}/share/ashlar
+     FILES_MATCHING PATTERN "*.toml" PATTERN "*.csv" PATTERN "*.py" PATTERN "*_test.py" EXCLUDE
+     PATTERN "__pycache__" EXCLUDE)
+file(COPY ${SOURCE}/harness/run/peer DESTINATION ${STAGE}/share/ashlar/harness/run
+     FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
 file(COPY ${SOURCE}/ci/gpu DESTINATION ${STAGE}/ci)
 
 file(GLOB_RECURSE files ${STAGE}/*)

@@ -14,7 +14,9 @@ run(${work}/build/consumer)
 if(PROGRAM)
   run(${CMAKE_COMMAND} -E chdir ${work} ${work}/prefix/bin/${PROGRAM} list suites)
   # The program would find these in the source tree too, so that it starts proves nothing of them.
-  file(GLOB_RECURSE resources RELATIVE ${SOURCE} ${SOURCE}/suites/*.toml ${SOURCE}/suites/*.csv ${SOURCE}/suites/*.py)
+  file(GLOB_RECURSE resources RELATIVE ${SOURCE} ${SOURCE}/suites/*.toml ${SOURCE}/suites/*.csv ${SOURCE}/suites/*.py
+       ${SOURCE}/baselines/*.py ${SOURCE}/harness/run/peer/*.py)
+  list(FILTER resources EXCLUDE REGEX "_test[.]py$")
   foreach(resource IN LISTS resources)
     if(NOT EXISTS ${work}/prefix/share/ashlar/${resource})
       message(FATAL_ERROR "${resource} was not installed")
