@@ -33,7 +33,7 @@ constexpr int kAccumulators = 8;
 using Vector = hn::Vec<Tag>;
 constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(Tag()));
 constexpr int kScoreKeys = 4;
-constexpr Index kAskEvery = 1;  // values between two requests ahead
+constexpr Index kAskEvery = 4;  // values between two requests ahead
 
 /// A chunk of elements as kParts vectors of floats.
 struct Float32 {
@@ -71,6 +71,33 @@ struct Brain16 {
 
 template <class Type>
 constexpr Index kChunk = kLanes* Type::kParts;
+
+template <class Type>
+constexpr Index kChunkBytes = kChunk<Type>* static_cast<Index>(sizeof(typename Type::Element));
+
+/// Where the last chunk of a row begins, in bytes; the others follow one another.
+template <class Type>
+HWY_INLINE Index last_chunk(const DecodeLayout& layout) {
+  return layout.begin(layout.chunks - 1) * static_cast<Index>(sizeof(typename Type::Element));
+}
+
+/// Deals the cache lines of a row, or of several, out to the tiles that are computed meanwhile, in
+/// proportion to their work: requests in bursts would wait for one another.
+class Share {
+ public:
+  Share(Index lines, Index work) : step_((lines << kShift) / work) {}
+  Index next(Index part) {
+    const Index before = (done_ + kHalf) >> kShift;
+    done_ += part * step_;
+    return ((done_ + kHalf) >> kShift) - before;
+  }
+
+ private:
+  static constexpr int kShift = 24;
+  static constexpr Index kHalf = Index{1} << (kShift - 1);
+  Index step_;
+  Index done_ = 0;
+};
 
 template <class Type>
 HWY_INLINE Index lines_of(const DecodeLayout& layout) {
@@ -132,12 +159,13 @@ HWY_INLINE void score_tile(const DecodeLayout& layout, const float* queries,
 #pragma GCC unroll 4
     for (int i = 0; i < kScoreKeys; ++i) acc[r][i] = hn::Zero(d);
   }
-  for (Index c = 0; c < layout.chunks; ++c) {
-    const Index from = layout.begin(c) * static_cast<Index>(sizeof(typename Type::Element));
-    const float* query = queries + c * kChunk<Type>;
+  const auto add = [&](const float* query, Index from) {
     score_part<Type, kRows, 0>(query, width, keys, from, acc);
     if constexpr (Type::kParts == 2) score_part<Type, kRows, 1>(query, width, keys, from, acc);
-  }
+  };
+  const Index full = layout.chunks - 1;
+  for (Index c = 0; c < full; ++c) add(queries + c * kChunk<Type>, c * kChunkBytes<Type>);
+  add(queries + full * kChunk<Type>, last_chunk<Type>(layout));
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
     store_sums(acc[r][0], acc[r][1], acc[r][2], acc[r][3], scores + r * kDecodeScoreStride);
@@ -155,9 +183,10 @@ void scores(const DecodeLayout& layout, const float* queries, Index rows, const 
       key[i] = keys.row(std::min(first + i, keys.count - 1));  // the last one again past the end
     }
     Index r = 0;
+    Share share(kScoreKeys * lines, rows);
     const auto run = [&]<int kRows>() {
       for (; r + kRows <= rows; r += kRows) {
-        ahead.ask(kScoreKeys * lines * (r + kRows) / rows - kScoreKeys * lines * r / rows);
+        ahead.ask(share.next(kRows));
         score_tile<Type, kRows>(layout, queries + r * width, key,
                                 scores + r * kDecodeScoreStride + first);
       }
@@ -274,7 +303,8 @@ void soften(const DecodeSoftmax& softmax, Index rows, Index count, const Range<I
   }
 }
 
-/// kRows rows, kWidth chunks. Asks for `lines` ahead with every value.
+/// kRows rows, kWidth chunks from `first_chunk` on, of which only the last may end the row. Asks
+/// for `lines` ahead with every kAskEvery values.
 template <class Type, int kRows, int kWidth>
 HWY_INLINE void accumulate_tile(const DecodeLayout& layout, const float* weights,
                                 const DecodeStatistics* statistics, const DecodeRows& values,
@@ -292,25 +322,29 @@ HWY_INLINE void accumulate_tile(const DecodeLayout& layout, const float* weights
       for (int part = 0; part < kParts; ++part) sum[r][w][part] = hn::Zero(d);
     }
   }
-  Index from[kWidth];
-#pragma GCC unroll 8
-  for (int w = 0; w < kWidth; ++w) {
-    from[w] = layout.begin(first_chunk + w) * static_cast<Index>(sizeof(typename Type::Element));
-  }
-  for (Index i = 0; i < values.count; ++i) {
-    if (i % kAskEvery == 0) ahead.ask(kAskEvery * lines);
-    const std::byte* row = values.row(i);
-#pragma GCC unroll 8
-    for (int w = 0; w < kWidth; ++w) {
-      Vector value[kParts];
-      value[0] = Type::template load<0>(row + from[w]);
-      if constexpr (kParts == 2) value[1] = Type::template load<1>(row + from[w]);
+  const bool ends = first_chunk + kWidth == layout.chunks;
+  const Index first = first_chunk * kChunkBytes<Type>;
+  const Index last = ends ? last_chunk<Type>(layout) : first + (kWidth - 1) * kChunkBytes<Type>;
+  const std::byte* row = values.data;
+  for (Index begin = 0; begin < values.count; begin += kAskEvery) {
+    ahead.ask(lines);
+    const Index end = std::min(begin + kAskEvery, values.count);
+    for (Index i = begin; i < end; ++i, row += values.stride_bytes) {
+      Vector weight[kRows];
 #pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r) {
-        const Vector weight = hn::Set(d, weights[r * kDecodeScoreStride + i]);
+      for (int r = 0; r < kRows; ++r) weight[r] = hn::Set(d, weights[r * kDecodeScoreStride + i]);
+#pragma GCC unroll 8
+      for (int w = 0; w < kWidth; ++w) {
+        const std::byte* from = row + (w == kWidth - 1 ? last : first + w * kChunkBytes<Type>);
+        Vector value[kParts];
+        value[0] = Type::template load<0>(from);
+        if constexpr (kParts == 2) value[1] = Type::template load<1>(from);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-        for (int part = 0; part < kParts; ++part) {
-          sum[r][w][part] = hn::MulAdd(weight, value[part], sum[r][w][part]);
+          for (int part = 0; part < kParts; ++part) {
+            sum[r][w][part] = hn::MulAdd(weight[r], value[part], sum[r][w][part]);
+          }
         }
       }
     }
@@ -318,12 +352,12 @@ HWY_INLINE void accumulate_tile(const DecodeLayout& layout, const float* weights
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
     const Vector rescale = hn::Set(d, statistics[r].rescale);
-    float* row = acc + r * layout.width() + first_chunk * kChunk<Type>;
+    float* sums = acc + r * layout.width() + first_chunk * kChunk<Type>;
 #pragma GCC unroll 8
     for (int w = 0; w < kWidth; ++w) {
 #pragma GCC unroll 2
       for (int part = 0; part < kParts; ++part) {
-        float* to = row + (w * kParts + part) * kLanes;
+        float* to = sums + (w * kParts + part) * kLanes;
         hn::Store(hn::MulAdd(hn::Load(d, to), rescale, sum[r][w][part]), d, to);
       }
     }
@@ -335,13 +369,13 @@ template <class Type, int kRows>
 constexpr int kTileWidth = std::clamp(kAccumulators / (kRows * Type::kParts), 1, 8);
 
 /// kRows rows, all chunks: tiles of kWidth chunks and then of half as many.
-template <class Type, int kRows, int kWidth, class Share>
+template <class Type, int kRows, int kWidth>
 HWY_INLINE void accumulate_rows(const DecodeLayout& layout, const float* weights,
                                 const DecodeStatistics* statistics, const DecodeRows& values,
-                                DecodeAhead& ahead, const Share& share, Index chunk, float* acc) {
+                                DecodeAhead& ahead, Share& share, Index chunk, float* acc) {
   for (; chunk + kWidth <= layout.chunks; chunk += kWidth) {
     accumulate_tile<Type, kRows, kWidth>(layout, weights, statistics, values, ahead,
-                                         share(kRows * kWidth), chunk, acc);
+                                         share.next(kRows * kWidth), chunk, acc);
   }
   if constexpr (kWidth > 1) {
     accumulate_rows<Type, kRows, kWidth / 2>(layout, weights, statistics, values, ahead, share,
@@ -353,15 +387,7 @@ template <class Type>
 void accumulate(const DecodeLayout& layout, const float* weights,
                 const DecodeStatistics* statistics, Index rows, const DecodeRows& values,
                 DecodeAhead& ahead, float* acc) {
-  const Index lines = lines_of<Type>(layout);
-  const Index work = rows * layout.chunks;
-  Index done = 0;
-  // The lines of one row of values, spread over the passes in proportion to their work.
-  const auto share = [&](Index part) {
-    const Index before = done * lines / work;
-    done += part;
-    return done * lines / work - before;
-  };
+  Share share(kAskEvery * lines_of<Type>(layout), rows * layout.chunks);
   Index r = 0;
   const auto run = [&]<int kRows>() {
     for (; r + kRows <= rows; r += kRows) {

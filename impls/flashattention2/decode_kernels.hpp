@@ -43,7 +43,7 @@ namespace ashlar::flashattention2 {
 using core::Index;
 
 /// Keys of one block at most, and floats between two rows of scores (not a power of two).
-inline constexpr Index kDecodeKeys = 32;
+inline constexpr Index kDecodeKeys = 16;
 inline constexpr Index kDecodeScoreStride = kDecodeKeys + 16;
 
 /// How a row of head_dim elements is cut into chunks that are loaded at once, and where its
