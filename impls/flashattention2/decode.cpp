@@ -15,15 +15,13 @@
 #include "impls/core/range.hpp"
 #include "impls/flashattention2/combine.hpp"
 #include "impls/flashattention2/decode_kernels.hpp"
+#include "impls/flashattention2/decode_plan.hpp"
 #include "impls/flashattention2/split.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-/// Rows that walk along the keys together: 16 query rows of a group of 8.
-constexpr Index kMostRows = 128;
 
 const DecodeKernels& find_kernels(const AttentionParams& params, const DecodeOptions& options) {
   validate_forward(params);
@@ -37,129 +35,6 @@ const DecodeKernels& find_kernels(const AttentionParams& params, const DecodeOpt
     return !limit || one->isa <= *limit;
   });
   return found != usable.end() ? **found : *usable.back();  // the last one is the base of the build
-}
-
-Index group_of(const AttentionParams& params) { return params.heads_q() / params.heads_kv(); }
-
-/// What rows [rows.begin, rows.end) of a sequence see, all together.
-Range<Index> seen_by(const Mask<Index>& mask, const Range<Index>& rows) {
-  if (rows.empty()) return {};
-  const Range<Index> seen{mask.columns(rows.begin).begin, mask.columns(rows.end - 1).end};
-  return seen.end > seen.begin ? seen : Range<Index>{};
-}
-
-Range<Index> seen_by_all(const AttentionParams& params, const Sequence& sequence) {
-  return seen_by(params.mask(sequence), {0, sequence.seqlen_q});
-}
-
-/// Heads that one item takes. All that fit while queries and accumulators leave most of an L2 to
-/// keys and values; a single one if its rows lie closer together than the heads do.
-Index heads_of_item(const AttentionParams& params, const DecodeLayout& layout) {
-  constexpr Index kStateBytes = 128 * 1024;
-  if (std::abs(params.k.strides[2]) > std::abs(params.k.strides[1])) return 1;
-  const Index rows = std::min(kMostRows, group_of(params) * params.seqlen_q());
-  const Index head_bytes = 2 * rows * layout.width() * static_cast<Index>(sizeof(float));
-  return std::clamp<Index>(kStateBytes / std::max<Index>(head_bytes, 1), 1, params.heads_kv());
-}
-
-/// How a problem is cut into items: (sequence, split, chunk of rows, kv heads).
-class Plan {
- public:
-  Plan(const AttentionParams& params, const DecodeLayout& layout, Index splits)
-      : splits_(splits),
-        heads_(heads_of_item(params, layout)),
-        first_item_(static_cast<std::size_t>(params.sequences()) + 1) {}
-
-  /// Counts the items of the sequences as they are now.
-  void update(const AttentionParams& params) {
-    longest_ = 0;
-    for (Index id = 0; id < params.sequences(); ++id) {
-      longest_ = std::max(longest_, seen_by_all(params, params.sequence(id)).size());
-    }
-    for (Index id = 0; id < params.sequences(); ++id) {
-      const auto at = static_cast<std::size_t>(id);
-      const Sequence sequence = params.sequence(id);
-      first_item_[at + 1] = first_item_[at] + splits_of(params, sequence) *
-                                                  chunks_of(params, sequence) *
-                                                  divide_up(params.heads_kv(), heads_);
-    }
-  }
-
-  Index items() const { return first_item_.back(); }
-  std::size_t sequences() const { return first_item_.size() - 1; }
-  Index splits() const { return splits_; }
-  Index heads() const { return heads_; }
-  Index splits_of(const AttentionParams& params, const Sequence& sequence) const {
-    const Index length = seen_by_all(params, sequence).size();
-    return length == 0 ? 0 : divide_up(length * splits_, longest_);
-  }
-  static Index chunks_of(const AttentionParams& params, const Sequence& sequence) {
-    return divide_up(group_of(params) * sequence.seqlen_q, kMostRows);
-  }
-
-  struct Item {
-    Sequence sequence;
-    Index split;
-    Range<Index> heads;  // kv heads
-    Range<Index> rows;   // of each kv head: query row * group + head of the group
-    Range<Index> keys;
-  };
-  Item item(const AttentionParams& params, Index number) const {
-    const auto after = std::upper_bound(first_item_.begin(), first_item_.end(), number);
-    const Index id = after - first_item_.begin() - 1;
-    Item item;
-    item.sequence = params.sequence(id);
-    Index rest = number - first_item_[static_cast<std::size_t>(id)];
-    const Index head_items = divide_up(params.heads_kv(), heads_);
-    const Index first_head = rest % head_items * heads_;
-    item.heads = {first_head, std::min(first_head + heads_, params.heads_kv())};
-    rest /= head_items;
-    const Index group = group_of(params);
-    const Index chunks = chunks_of(params, item.sequence);
-    const Index first_row = rest % chunks * kMostRows;
-    item.rows = {first_row, std::min(first_row + kMostRows, group * item.sequence.seqlen_q)};
-    item.split = rest / chunks;
-    const Range<Index> seen = seen_by(params.mask(item.sequence),
-                                      {item.rows.begin / group, divide_up(item.rows.end, group)});
-    const Range<Index> part =
-        split_keys<Index>(seen.size(), splits_of(params, item.sequence), item.split);
-    item.keys = {seen.begin + part.begin, seen.begin + part.end};
-    return item;
-  }
-
- private:
-  Index splits_;
-  Index heads_;
-  Index longest_ = 0;
-  std::vector<Index> first_item_;
-};
-
-/// The smallest number of splits that keeps the threads busy (cuda_split.hpp), of 256 keys or more.
-Index default_splits(const AttentionParams& params, const DecodeLayout& layout, int threads) {
-  constexpr Index kFewestKeys = 256;
-  Index longest = 0;
-  Index blocks = 0;
-  for (Index id = 0; id < params.sequences(); ++id) {
-    const Sequence sequence = params.sequence(id);
-    longest = std::max(longest, seen_by_all(params, sequence).size());
-    blocks += Plan::chunks_of(params, sequence) *
-              divide_up(params.heads_kv(), heads_of_item(params, layout));
-  }
-  return even_splits<Index>(std::max<Index>(blocks, 1), threads, longest / kFewestKeys,
-                            kMostSplits);
-}
-
-/// No more threads than there is work for: waking a sleeping one takes some 30 us, in which another
-/// reads half a megabyte.
-int default_threads(const AttentionParams& params) {
-  constexpr Index kBytesPerThread = 512 * 1024;
-  Index keys = 0;
-  for (Index id = 0; id < params.sequences(); ++id) {
-    keys += seen_by_all(params, params.sequence(id)).size();
-  }
-  const Index bytes = 2 * keys * params.heads_kv() * params.head_dim() *
-                      static_cast<Index>(core::size_of(params.q.dtype));
-  return static_cast<int>(std::clamp<Index>(bytes / kBytesPerThread, 1, core::thread_count()));
 }
 
 std::size_t floats(Index count) { return static_cast<std::size_t>(count) * sizeof(float); }
@@ -224,14 +99,14 @@ struct RowPlace {
   Index row;   // of the sequence
 };
 /// Row i of a kv head of an item.
-RowPlace place_of(const AttentionParams& params, const Plan::Item& item, Index head_kv, Index i) {
+RowPlace place_of(const AttentionParams& params, const DecodeItem& item, Index head_kv, Index i) {
   const Index group = group_of(params);
   return {head_kv * group + (item.rows.begin + i) % group, (item.rows.begin + i) / group};
 }
 
 /// The queries of an item, head after head.
 void load_queries(const AttentionParams& params, const DecodeLayout& layout,
-                  const std::vector<Index>& slots, const Plan::Item& item, float* queries) {
+                  const std::vector<Index>& slots, const DecodeItem& item, float* queries) {
   const Index group = group_of(params);
   std::fill_n(queries, item.heads.size() * item.rows.size() * layout.width(), 0.0f);
   core::visit_float_type(params.q.dtype, [&]<class T>() {
@@ -258,7 +133,7 @@ DecodeRows rows_in_place(const core::ConstAnyView<4>& tensor, const Sequence& se
 }
 
 /// The same of all heads of an item, to be asked for.
-DecodeAhead ahead_of(const core::ConstAnyView<4>& tensor, const Plan::Item& item,
+DecodeAhead ahead_of(const core::ConstAnyView<4>& tensor, const DecodeItem& item,
                      const Range<Index>& keys) {
   const DecodeRows rows = rows_in_place(tensor, item.sequence, item.heads.begin, keys);
   const auto bytes = static_cast<Index>(core::size_of(tensor.dtype));
@@ -304,28 +179,28 @@ struct DecodeWorkspace::State {
   State(const AttentionParams& params, const DecodeOptions& options)
       : kernels(find_kernels(params, options)),
         layout(kernels.layout(params.head_dim())),
-        threads(options.threads > 0 ? options.threads : default_threads(params)),
+        threads(options.threads > 0 ? options.threads : choose_decode_threads(params)),
         plan(params, layout,
-             options.splits > 0 ? options.splits : default_splits(params, layout, threads)),
+             options.splits > 0 ? options.splits : choose_decode_splits(params, layout, threads)),
         partials(params, plan.splits(), layout.width()),
         q_shape(params.q.shape),
         k_shape(params.k.shape),
         dtype(params.q.dtype) {
     for (Index e = 0; e < layout.head_dim; ++e) slots.push_back(layout.slot(e));
-    const Index rows = std::min(kMostRows, group_of(params) * params.seqlen_q());
+    const Index rows = std::min(kDecodeRows, group_of(params) * params.seqlen_q());
     const auto element_bytes = static_cast<Index>(core::size_of(dtype));
     workers.reserve(static_cast<std::size_t>(threads));
     for (int i = 0; i < threads; ++i)
       workers.emplace_back(layout, plan.heads(), rows, element_bytes);
   }
 
-  void attend(const AttentionParams& params, const Plan::Item& item, Worker& worker);
+  void attend(const AttentionParams& params, const DecodeItem& item, Worker& worker);
   struct Ahead {
     DecodeAhead keys;
     DecodeAhead values;
   };
-  void walk(const AttentionParams& params, const Plan::Item& item, Worker& worker) const;
-  void visit(const AttentionParams& params, const Plan::Item& item, Index head,
+  void walk(const AttentionParams& params, const DecodeItem& item, Worker& worker) const;
+  void visit(const AttentionParams& params, const DecodeItem& item, Index head,
              const Range<Index>& block, Ahead& ahead, Worker& worker) const;
   void combine(const AttentionParams& params, Index row, Index head, Index splits,
                float* sums) const;
@@ -334,7 +209,7 @@ struct DecodeWorkspace::State {
   DecodeLayout layout;
   std::vector<Index> slots;  // of elements
   int threads;
-  Plan plan;
+  DecodePlan plan;
   Partials partials;
   std::vector<Worker> workers;
   std::array<Index, 4> q_shape;
@@ -343,7 +218,7 @@ struct DecodeWorkspace::State {
 };
 
 /// The rows of an item along its keys: accumulators and statistics.
-void DecodeWorkspace::State::walk(const AttentionParams& params, const Plan::Item& item,
+void DecodeWorkspace::State::walk(const AttentionParams& params, const DecodeItem& item,
                                   Worker& worker) const {
   const Index group = group_of(params);
   const Mask<Index> mask = params.mask(item.sequence);
@@ -364,7 +239,7 @@ void DecodeWorkspace::State::walk(const AttentionParams& params, const Plan::Ite
 }
 
 /// One kv head's rows of an item against one block of keys.
-void DecodeWorkspace::State::visit(const AttentionParams& params, const Plan::Item& item,
+void DecodeWorkspace::State::visit(const AttentionParams& params, const DecodeItem& item,
                                    Index head, const Range<Index>& block, Ahead& ahead,
                                    Worker& worker) const {
   DecodeRows keys = rows_in_place(params.k, item.sequence, head, block);
@@ -395,7 +270,7 @@ void DecodeWorkspace::State::visit(const AttentionParams& params, const Plan::It
 }
 
 /// One item: from queries to partial answers.
-void DecodeWorkspace::State::attend(const AttentionParams& params, const Plan::Item& item,
+void DecodeWorkspace::State::attend(const AttentionParams& params, const DecodeItem& item,
                                     Worker& worker) {
   const Index rows = item.rows.size();
   const Index all_rows = item.heads.size() * rows;
