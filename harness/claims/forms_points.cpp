@@ -199,7 +199,7 @@ std::optional<Better> Question::better() const {
   const std::string& metric = check.metric.text;
   if (check.curve && check.curve->first_below) return Better::lower;  // sooner
   if (check.curve && check.curve->first_above) return Better::lower;
-  if (metric == "rate" || metric == "bandwidth" || metric == "peak-share") return Better::higher;
+  if (metric != "time" && is_sampled_metric(metric)) return Better::higher;
   if (is_builtin_metric(metric)) return Better::lower;
   if (declaration == nullptr) return std::nullopt;
   const auto it = declaration->metrics.find(metric);

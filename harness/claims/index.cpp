@@ -25,21 +25,24 @@ std::optional<double> rate_of(const Json& rates, const char* name) {
   return rate.get<double>();
 }
 
-/// What bounds the precision; a CPU without bfloat16 arithmetic does it in float.
-std::optional<double> peak_of(const Json& rates, const std::string& precision) {
-  const auto bf16 = precision == "bf16" ? rate_of(rates, "bf16_gflops") : std::nullopt;
-  return bf16 ? bf16 : rate_of(rates, "f32_gflops");
+/// The named rate of a device, on a CPU with that many threads.
+std::optional<double> calibrated(const Json& calibration, const std::string& device,
+                                 const char* name, int threads) {
+  if (device == "cuda") return rate_of(member(calibration, "cuda"), name);
+  for (const Json& team : member(calibration, "teams"))
+    if (member(team, "threads") == threads) return rate_of(team, name);
+  return std::nullopt;
 }
 
-std::optional<double> calibrated(const Json& calibration, const std::string& device,
-                                 const std::string& precision, int threads) {
-  if (device == "cuda") {
-    const char* rate = precision == "bf16" ? "bf16_gflops" : "f32_gflops";
-    return rate_of(member(calibration, "cuda"), rate);
-  }
-  for (const Json& team : member(calibration, "teams"))
-    if (member(team, "threads") == threads) return peak_of(team, precision);
-  return std::nullopt;
+/// What bounds the precision; a CPU without bfloat16 arithmetic does it in float.
+std::optional<double> calibrated_peak(const Json& calibration, const std::string& device,
+                                      const std::string& precision, int threads) {
+  const auto peak = [&](const char* name) {
+    return calibrated(calibration, device, name, threads);
+  };
+  if (precision != "bf16") return peak("f32_gflops");
+  const auto bf16 = peak("bf16_gflops");
+  return bf16 || device == "cuda" ? bf16 : peak("f32_gflops");
 }
 
 template <class R>
@@ -65,17 +68,31 @@ std::vector<std::string> Run::processors() const {
   return names;
 }
 
-std::optional<double> Run::peak_gflops(const std::string& device, const std::string& precision,
-                                       int threads) const {
+/// Of what `read` finds in the calibrations at the start and at the end.
+template <class Read>
+std::optional<double> Run::highest(const Read& read) const {
   std::optional<double> best;
   const auto take = [&](const Json& calibration) {
-    const auto peak = calibrated(calibration, device, precision, threads);
-    if (peak) best = std::max(best.value_or(*peak), *peak);
+    const auto rate = read(calibration);
+    if (rate) best = std::max(best.value_or(*rate), *rate);
   };
   if (record != nullptr) take(record->calibration);
   for (const record::EventRecord* event : events)
     if (event->event == "calibration") take(event->details);
   return best;
+}
+
+std::optional<double> Run::peak_gflops(const std::string& device, const std::string& precision,
+                                       int threads) const {
+  return highest([&](const Json& calibration) {
+    return calibrated_peak(calibration, device, precision, threads);
+  });
+}
+
+std::optional<double> Run::copy_gb_per_s(const std::string& device, int threads) const {
+  return highest([&](const Json& calibration) {
+    return calibrated(calibration, device, "copy_gb_per_s", threads);
+  });
 }
 
 std::vector<Run> index_runs(const record::RecordSet& records, const std::string& suite) {

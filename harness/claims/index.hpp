@@ -32,6 +32,12 @@ struct Run {
   /// end of the run; nothing where it was not measured.
   std::optional<double> peak_gflops(const std::string& device, const std::string& precision,
                                     int threads) const;
+  /// The bandwidth of copies in GB/s, read and written together, likewise.
+  std::optional<double> copy_gb_per_s(const std::string& device, int threads) const;
+
+ private:
+  template <class Read>
+  std::optional<double> highest(const Read& read) const;
 };
 
 std::vector<Run> index_runs(const record::RecordSet& records, const std::string& suite);

@@ -40,8 +40,11 @@ class Records {
     run.run_id = id;
     run.machine = {{"cpu", {{"vendor", "nobody"}, {"model_name", cpu}, {"model", 68}}},
                    {"gpu", nullptr}};
-    run.calibration = {
-        {"teams", {{{"threads", 2}, {"f32_gflops", {{"rate", 50.0}}}, {"bf16_gflops", nullptr}}}}};
+    run.calibration = {{"teams",
+                        {{{"threads", 2},
+                          {"f32_gflops", {{"rate", 50.0}}},
+                          {"bf16_gflops", nullptr},
+                          {"copy_gb_per_s", {{"rate", 50.0}}}}}}};
     run.experiments = model::Json::parse(kDeclared);
     set.runs.push_back(std::move(run));
     run_id_ = id;

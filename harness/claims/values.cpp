@@ -41,6 +41,14 @@ TimeUse time_use(const CaseRecord& one, const std::string& metric, const Run& ru
   if (!one.work) return {0, false, fmt::format("{} declares no work", one.experiment)};
   if (metric == "bandwidth") return {one.work->bytes * 1e-9, true, ""};
   if (metric == "rate") return {one.work->flops * 1e-9, true, ""};
+  if (metric == "bandwidth-share") {
+    const auto copy = run.copy_gb_per_s(one.device, one.threads);
+    if (!copy || !(*copy > 0))
+      return {0, false,
+              fmt::format("no copy bandwidth was measured on {} with {} threads", one.device,
+                          one.threads)};
+    return {one.work->bytes * 1e-9 / *copy, true, ""};
+  }
   const auto peak = run.peak_gflops(one.device, one.work->precision, one.threads);
   if (!peak || !(*peak > 0))
     return {0, false,

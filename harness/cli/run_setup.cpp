@@ -53,22 +53,30 @@ Number positive(const Options& options, const char* name, Number fallback) {
   return value;
 }
 
-std::size_t suites_in(const run::Plan& plan) {
-  std::vector<std::string> names;
-  for (const run::PlannedPoint& planned : plan.points) names.push_back(planned.experiment->suite);
-  std::sort(names.begin(), names.end());
-  return static_cast<std::size_t>(std::unique(names.begin(), names.end()) - names.begin());
+bool is_planned(const model::Suite& suite, const run::Plan& plan) {
+  return std::any_of(plan.points.begin(), plan.points.end(), [&](const run::PlannedPoint& point) {
+    return point.experiment->suite == suite.id();
+  });
+}
+
+/// What the suites of the plan are given together: each as long as the user says, else as long as
+/// it asks for.
+double seconds_for(const Options& options, const model::Registry& registry, const run::Plan& plan,
+                   Mode mode) {
+  double seconds = 0;
+  for (const model::Suite& suite : registry) {
+    if (!is_planned(suite, plan)) continue;
+    seconds +=
+        positive(options, "budget", suite.seconds_or(mode, defaults_of(mode).seconds_per_suite));
+  }
+  return seconds;
 }
 
 /// Which code each suite of the plan chooses here: part of what a machine is to a run.
 Json describe_kernels(const model::Registry& registry, const run::Plan& plan) {
   Json described = Json::object();
   for (const model::Suite& suite : registry) {
-    const auto planned = [&](const run::PlannedPoint& point) {
-      return point.experiment->suite == suite.id();
-    };
-    if (std::any_of(plan.points.begin(), plan.points.end(), planned))
-      described[suite.id()] = suite.kernels();
+    if (is_planned(suite, plan)) described[suite.id()] = suite.kernels();
   }
   return described;
 }
@@ -123,7 +131,8 @@ void add_run_options(Options& options) {
        "this, "
        "relative (0.02)")  //
       ("budget", po::value<double>(),
-       "seconds per suite, calibration apart (quick 20, full 720, gpu 60)")  //
+       "seconds per suite, calibration apart (quick 20, full 720, gpu 60, or what a suite asks "
+       "for)")  //
       ("timeout", po::value<double>(),
        "seconds for one execution (ten times the expected, at least 30)")  //
       ("memory", po::value<std::int64_t>(),
@@ -150,8 +159,7 @@ ChosenPlan chosen_plan(const Options& options, const Context& context) {
   const Defaults defaults = defaults_of(mode);
   plan.rounds.most = positive(options, "rounds", defaults.rounds);
   plan.rounds.tight = positive(options, "tight", plan.rounds.tight);
-  plan.budget_s = positive(options, "budget", defaults.seconds_per_suite) *
-                  static_cast<double>(suites_in(plan.whole));
+  plan.budget_s = seconds_for(options, *context.registry, plan.whole, mode);
   plan.part = plan.whole;
   if (options.has("shard")) {
     plan.shard = run::parse_shard(options.get<std::string>("shard"));

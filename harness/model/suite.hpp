@@ -164,6 +164,17 @@ class Suite {
   }
   Kernels kernels() const { return kernels_ ? kernels_() : Kernels(); }
 
+  /// How long a run of the suite may take in a mode unless it is told otherwise (--budget): for
+  /// suites that the harness's own default would cut short.
+  Suite& seconds(Mode mode, double budget) {
+    seconds_[mode] = budget;
+    return *this;
+  }
+  double seconds_or(Mode mode, double otherwise) const {
+    const auto found = seconds_.find(mode);
+    return found == seconds_.end() ? otherwise : found->second;
+  }
+
   const std::string& id() const { return id_; }
   const std::string& title() const { return title_; }
   const std::vector<std::unique_ptr<Experiment>>& experiments() const { return experiments_; }
@@ -179,6 +190,7 @@ class Suite {
   std::string id_;
   std::string title_;
   std::function<Kernels()> kernels_;
+  std::map<Mode, double> seconds_;
   std::vector<std::unique_ptr<Experiment>> experiments_;
 };
 
