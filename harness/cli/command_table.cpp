@@ -18,9 +18,9 @@ int table_command(const Context& context, const Arguments& arguments) {
        "wide: rows are points, columns implementations; compact: the same without headings, for a "
        "README; long: a row per case")  //
       ("show", po::value<std::vector<std::string>>(),
-       "time, rate, speedup or memory, or metric of a study: only these tables of a wide or "
-       "compact "
-       "layout (repeatable)")  //
+       "time, rate, bandwidth, speedup or memory, or metric of a study: only these tables of a "
+       "wide "
+       "or compact layout (repeatable)")  //
       ("out", po::value<std::string>(), "file to write instead of the terminal");
   add_report_filter(options);
   if (!options.parse(context, arguments)) return kFine;

@@ -45,6 +45,14 @@ void take_largest(std::optional<double>& into, const std::optional<std::int64_t>
   if (value) into = std::max(into.value_or(0), static_cast<double>(*value));
 }
 
+void add_bandwidth(Cell& cell, const Roof& roof) {
+  const CaseRecord& first = *cell.records.front();
+  if (!cell.time_ns || !first.work || first.work->bytes <= 0 || cell.time_ns->value <= 0) return;
+  cell.bytes_per_s = first.work->bytes / (cell.time_ns->value * 1e-9);
+  if (const auto copy = roof.bandwidth(cell.device, first.threads))
+    cell.share_of_copy = *cell.bytes_per_s / *copy;
+}
+
 void add_rate(Cell& cell, const Roof& roof) {
   const CaseRecord& first = *cell.records.front();
   if (!cell.time_ns || !first.work || first.work->flops <= 0 || cell.time_ns->value <= 0) return;
@@ -91,6 +99,7 @@ Cell make_cell(std::vector<const CaseRecord*> records, const Roof& roof) {
   cell.min_ns = *std::min_element(samples.begin(), samples.end());
   cell.mdape = statistics::mdape(samples);
   add_rate(cell, roof);
+  add_bandwidth(cell, roof);
   return cell;
 }
 

@@ -156,6 +156,7 @@ Quantity parse_quantity(std::string_view text) {
   return parse_name<Quantity>(text, "quantity",
                               {{"time", Quantity::time},
                                {"rate", Quantity::rate},
+                               {"bandwidth", Quantity::bandwidth},
                                {"speedup", Quantity::speedup},
                                {"memory", Quantity::memory},
                                {"metric", Quantity::metric}});

@@ -29,14 +29,15 @@ enum class Layout { wide, compact, long_ };
 Layout parse_layout(std::string_view text);
 
 /// What a wide or compact table shows; `metric` is all of a study.
-enum class Quantity { time, rate, speedup, memory, metric };
+enum class Quantity { time, rate, bandwidth, speedup, memory, metric };
 /// Throws std::invalid_argument with the nearest known name.
 Quantity parse_quantity(std::string_view text);
 
 struct TableOptions {
   Format format = Format::markdown;
   Layout layout = Layout::wide;
-  std::vector<Quantity> show;  // in the order of the enumeration; empty: all. Not for long tables
+  /// In the order of the enumeration; empty: all but bandwidth. Not for long tables.
+  std::vector<Quantity> show;
   Filter filter;
 };
 

@@ -230,6 +230,9 @@ TEST_CASE("a table shows what it is asked for", "[report]") {
   std::string text = timing_table(records, options);
   CHECK_THAT(text, Contains("**GFLOP/s**") && Contains("**Speed-up over standard**"));
   CHECK_THAT(text, !Contains("Time per execution") && !Contains("Samples"));
+  CHECK_THAT(timing_table(records), !Contains("**GB/s**"));
+  options.show = {Quantity::bandwidth};
+  CHECK_THAT(timing_table(records, options), Contains("**GB/s**"));
   options.show = {Quantity::memory};
   CHECK_THROWS_WITH(timing_table(records, options), Contains("nothing of what --show asks for"));
   options.show = {Quantity::metric};

@@ -48,6 +48,13 @@ std::string rate_cell(const Cell& cell) {
   return text;
 }
 
+std::string bandwidth_cell(const Cell& cell) {
+  if (!cell.ok() || !cell.bytes_per_s) return kNone;
+  std::string text = number(*cell.bytes_per_s * 1e-9);
+  if (cell.share_of_copy) text += fmt::format(" ({})", percent_text(*cell.share_of_copy));
+  return text;
+}
+
 std::string memory_cell(const Cell& cell) {
   return cell.ok() && cell.peak_extra_bytes ? bytes_text(*cell.peak_extra_bytes) : kNone;
 }
@@ -238,6 +245,11 @@ std::vector<Grid> wide_grids(const TimedView& view, const TableOptions& options)
     grids.push_back(
         wide.grid("GFLOP/s", "(share of the peak measured in this run)", rated, rate_cell));
     add_note(grids.back(), above_peak_note(view));
+  }
+  const auto moved = wide.with([](const Cell& cell) { return cell.ok() && cell.bytes_per_s; });
+  if (shows(options, Quantity::bandwidth) && !moved.empty()) {
+    grids.push_back(wide.grid("GB/s", "(share of the bandwidth of copies measured in this run)",
+                              moved, bandwidth_cell));
   }
   for (const std::string& baseline : view.declared.baselines) {
     const auto compared =

@@ -104,6 +104,8 @@ struct Cell {
   double mdape = 0;  // median of |sample - median| / median
   std::optional<double> flops_per_s;
   std::optional<double> share_of_peak;
+  std::optional<double> bytes_per_s;
+  std::optional<double> share_of_copy;  // of the bandwidth of copies, read and written together
   std::vector<Ratio> speedups;
   std::optional<double> peak_extra_bytes;
   std::optional<double> workspace_bytes;
