@@ -216,9 +216,9 @@ BackwardWorkspace::State::State(const AttentionParams& params, const BackwardOpt
       dtype(params.q.dtype),
       sequences(params.sequences()) {
   const Index column_blocks = divide_up(params.seqlen_k(), tiling.key_block);
-  const Index most_items =
-      params.packed() ? params.heads_kv() * (column_blocks + params.sequences())
-                      : params.batch() * params.heads_kv() * column_blocks;
+  const Index most_items = params.packed()
+                               ? params.heads_kv() * (column_blocks + params.sequences())
+                               : params.batch() * params.heads_kv() * column_blocks;
   items.reserve(static_cast<std::size_t>(most_items));
   workers.reserve(static_cast<std::size_t>(threads));
   for (int i = 0; i < threads; ++i) workers.emplace_back(shape, tiling);

@@ -29,10 +29,11 @@ std::vector<core::Isa> optimized_backward_isas(core::DType dtype);
 std::optional<std::string> optimized_backward_unsupported(const AttentionParams& params);
 
 /// All memory that a backward pass needs beside its tensors: packed queries and output gradients,
-/// one scratch area per worker, and sums of dq in single precision, of which there is one per worker
-/// or, where params.deterministic, one for each of up to eight slices of the keys. O(batch * heads_q
-/// * seqlen_q * head_dim * (threads or slices) + threads). Made once, outside of timing; then usable
-/// for any number of calls on problems of the same shapes, one at a time.
+/// one scratch area per worker, and sums of dq in single precision, of which there is one per
+/// worker or, where params.deterministic, one for each of up to eight slices of the keys. O(batch *
+/// heads_q
+/// * seqlen_q * head_dim * (threads or slices) + threads). Made once, outside of timing; then
+/// usable for any number of calls on problems of the same shapes, one at a time.
 class BackwardWorkspace {
  public:
   /// Throws std::invalid_argument for an invalid or unsupported problem or option.
@@ -55,10 +56,10 @@ class BackwardWorkspace {
 };
 
 /// Computes params.dq, dk and dv from q, k, v, out, lse and dout. Packing is part of the call;
-/// nothing is allocated. dk and dv depend on the instruction set and on row_block, not on threads or
-/// key_block, bit for bit; dq depends on key_block too, and, unless params.deterministic, on which
-/// thread got which column block. Weights and score gradients are rounded to bfloat16 where the
-/// instruction set is avx512_bf16. K and V must be finite, as attention.hpp says. Throws what
+/// nothing is allocated. dk and dv depend on the instruction set and on row_block, not on threads
+/// or key_block, bit for bit; dq depends on key_block too, and, unless params.deterministic, on
+/// which thread got which column block. Weights and score gradients are rounded to bfloat16 where
+/// the instruction set is avx512_bf16. K and V must be finite, as attention.hpp says. Throws what
 /// validate_backward() throws, and std::invalid_argument when shapes, storage type, number of
 /// sequences or params.deterministic are not those of the workspace.
 void optimized_backward(const AttentionParams& params, BackwardWorkspace& workspace);

@@ -1,8 +1,9 @@
 #pragma once
 // The micro-kernels of the backward pass on a CPU. Internal; backward.cpp has the design.
 //
-// Operands consist of 32-bit *words*, as in the forward pass (strip_kernels.hpp): a float, or a pair
-// of bfloat16 that are neighbours along the axis that is summed over (`step` = 1 or 2 elements).
+// Operands consist of 32-bit *words*, as in the forward pass (strip_kernels.hpp): a float, or a
+// pair of bfloat16 that are neighbours along the axis that is summed over (`step` = 1 or 2
+// elements).
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -43,7 +44,7 @@ struct Visible {
 struct Weighing {
   const float* scores = nullptr;  // S, unscaled
   const float* dp = nullptr;
-  Index stride = 0;         // floats between rows of both
+  Index stride = 0;                // floats between rows of both
   const float* factors = nullptr;  // see `kind`
   Index factor_stride = 0;
   const float* lse_log2 = nullptr;  // lse * log2(e) per row
@@ -55,10 +56,10 @@ struct Weighing {
   Index first_column = 0;            // column of the tile that the first vector begins with
 
   // Where the answers go: floats by row, possibly over scores and dp, or pairs of bfloat16.
-  std::uint32_t* p = nullptr;           // [row / step][column]
-  std::uint32_t* ds = nullptr;          // [row / step][column]
-  std::uint32_t* ds_by_row = nullptr;   // [row][column / step]; not written where step is 1
-  Index answer_stride = 0;              // words between rows of p and ds
+  std::uint32_t* p = nullptr;          // [row / step][column]
+  std::uint32_t* ds = nullptr;         // [row / step][column]
+  std::uint32_t* ds_by_row = nullptr;  // [row][column / step]; not written where step is 1
+  Index answer_stride = 0;             // words between rows of p and ds
   Index by_row_stride = 0;
 };
 
@@ -79,8 +80,8 @@ struct BackwardKernels {
   void (*multiply_rows)(const Product& product);     // a(r, k) = a[r * a_stride + k]
   void (*multiply_columns)(const Product& product);  // a(r, k) = a[k * a_stride + r]
   void (*weigh)(const Weighing& weighing, Factors kind);
-  /// scores[r][c] becomes cap / scale * tanh(scale / cap * scores[r][c]), slope[r][c] the derivative
-  /// 1 - tanh^2, for rows of `vectors` vectors.
+  /// scores[r][c] becomes cap / scale * tanh(scale / cap * scores[r][c]), slope[r][c] the
+  /// derivative 1 - tanh^2, for rows of `vectors` vectors.
   void (*softcap)(float* scores, Index stride, float* slope, Index slope_stride, Index rows,
                   Index vectors, float scale, float cap);
 

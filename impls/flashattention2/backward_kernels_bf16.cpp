@@ -37,8 +37,12 @@ struct Ops {
   static HWY_INLINE Vector sub(Vector a, Vector b) { return _mm512_sub_ps(a, b); }
   static HWY_INLINE Vector mul(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
   static HWY_INLINE Vector div(Vector a, Vector b) { return _mm512_div_ps(a, b); }
-  static HWY_INLINE Vector mul_add(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); }
-  static HWY_INLINE Vector mul_sub(Vector a, Vector b, Vector c) { return _mm512_fmsub_ps(a, b, c); }
+  static HWY_INLINE Vector mul_add(Vector a, Vector b, Vector c) {
+    return _mm512_fmadd_ps(a, b, c);
+  }
+  static HWY_INLINE Vector mul_sub(Vector a, Vector b, Vector c) {
+    return _mm512_fmsub_ps(a, b, c);
+  }
   static HWY_INLINE Vector absolute(Vector a) { return _mm512_abs_ps(a); }
   static HWY_INLINE Vector copy_sign(Vector magnitude, Vector sign) {
     const __m512 mask = _mm512_set1_ps(-0.0f);
@@ -79,8 +83,9 @@ struct Ops {
   /// Pairs along rows: `first` in the low halves.
   static HWY_INLINE __m512i pairs_of(Vector first, Vector second) {
     // Words 0 to 15 of the 32 halves are the first row's, the rest the second's.
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                           8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     const __m512bh both = _mm512_cvtne2ps_pbh(second, first);
     return _mm512_permutexvar_epi16(order, reinterpret_cast<__m512i>(both));
   }
@@ -112,9 +117,9 @@ namespace ashlar::flashattention2::detail {
 
 const BackwardKernels* bfloat16_backward_kernels() {
 #ifdef ASHLAR_HAVE_BF16_KERNELS
-  static constexpr BackwardKernels kTable{core::Isa::avx512_bf16, Ops::kStep,       Ops::kLanes,
-                                          Ops::kVectors,          multiply_rows,    multiply_columns,
-                                          weigh,                  softcap};
+  static constexpr BackwardKernels kTable{
+      core::Isa::avx512_bf16, Ops::kStep,       Ops::kLanes, Ops::kVectors,
+      multiply_rows,          multiply_columns, weigh,       softcap};
   return &kTable;
 #else
   return nullptr;

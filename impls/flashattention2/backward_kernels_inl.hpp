@@ -1,9 +1,10 @@
-// No #pragma once: the text of the backward pass's micro-kernels, included once per instruction set,
-// inside its namespace and its target attributes, after a struct `Ops` that says what a vector is:
+// No #pragma once: the text of the backward pass's micro-kernels, included once per instruction
+// set, inside its namespace and its target attributes, after a struct `Ops` that says what a vector
+// is:
 //   kLanes, kVectors, kStep; Vector (floats), Word (packed words)
-//   zero, set, load, store, add, sub, mul, mul_add, mul_sub, exp2; within(v, begin, end) keeps lanes
-//   [begin, end) and clears the others; splat, words, dot for packed words; emit writes two rows'
-//   answers; tanh.
+//   zero, set, load, store, add, sub, mul, mul_add, mul_sub, exp2; within(v, begin, end) keeps
+//   lanes [begin, end) and clears the others; splat, words, dot for packed words; emit writes two
+//   rows' answers; tanh.
 // Every loop over the accumulators is unrolled by pragma: GCC keeps an indexed array of vectors in
 // memory as soon as one loop over it is left rolled.
 

@@ -160,7 +160,8 @@ void store_gradient_row(const core::AnyView<4>& to, Index batch, Index row, Inde
                         float factor, const float* gradient) {
   with_element(to.dtype, [&]<class Element>(Element) {
     Element* out = &to.as<Element>()(batch, row, head, 0);
-    for (Index i = 0; i < to.shape[3]; ++i) out[i] = core::from_float<Element>(factor * gradient[i]);
+    for (Index i = 0; i < to.shape[3]; ++i)
+      out[i] = core::from_float<Element>(factor * gradient[i]);
   });
 }
 

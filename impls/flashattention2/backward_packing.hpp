@@ -12,8 +12,8 @@ constexpr Index round_up_to(Index value, Index multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// `words` rounded up to an odd number of cache lines: rows that far apart spread over all sets of a
-/// cache, where a power of two would put them into a few.
+/// `words` rounded up to an odd number of cache lines: rows that far apart spread over all sets of
+/// a cache, where a power of two would put them into a few.
 constexpr Index odd_lines(Index words) {
   constexpr Index kLineWords = 16;
   return ((words + kLineWords - 1) / kLineWords | 1) * kLineWords;
@@ -21,8 +21,8 @@ constexpr Index odd_lines(Index words) {
 
 /// Strides of one row's packed forms, for a storage type's kernels and a head_dim. A row is needed
 /// *along depth*, to be multiplied with by rows (`step` elements of head_dim per word), and *along
-/// rows*, to be summed over rows (`step` rows per word, one element of head_dim each). Where step is
-/// 1 the two are the same.
+/// rows*, to be summed over rows (`step` rows per word, one element of head_dim each). Where step
+/// is 1 the two are the same.
 struct BackwardShape {
   BackwardShape(const BackwardKernels& kernels, Index head_dim_in)
       : step(kernels.step),
@@ -34,14 +34,14 @@ struct BackwardShape {
         along_rows_stride(odd_lines(vectors * lanes)),
         along_depth_stride(step == 1 ? along_rows_stride : odd_lines(depth_words)) {}
 
-  Index step;                // elements per word
-  Index lanes;               // floats per vector
-  Index panel;               // floats per panel of vectors
-  Index head_dim;            // elements
-  Index depth_words;         // words of one row along depth
-  Index vectors;             // vectors of one row
-  Index along_rows_stride;   // words
-  Index along_depth_stride;  // words
+  Index step;                                                // elements per word
+  Index lanes;                                               // floats per vector
+  Index panel;                                               // floats per panel of vectors
+  Index head_dim;                                            // elements
+  Index depth_words;                                         // words of one row along depth
+  Index vectors;                                             // vectors of one row
+  Index along_rows_stride;                                   // words
+  Index along_depth_stride;                                  // words
   Index gradient_stride() const { return vectors * lanes; }  // floats of a row of dq, dk or dv
 };
 

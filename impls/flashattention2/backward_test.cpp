@@ -144,8 +144,8 @@ struct Lengths {
   Index q, k;
 };
 
-constexpr Lengths kLengths[] = {{1, 1},   {7, 7},   {1, 65},   {63, 129}, {65, 63}, {129, 257},
-                                {257, 7}, {5, 2},   {64, 0},   {0, 7},    {100, 210}};
+constexpr Lengths kLengths[] = {{1, 1},   {7, 7}, {1, 65}, {63, 129}, {65, 63},  {129, 257},
+                                {257, 7}, {5, 2}, {64, 0}, {0, 7},    {100, 210}};
 
 }  // namespace
 
@@ -169,11 +169,8 @@ TEST_CASE("the optimized backward pass takes any head_dim", "[backward]") {
   const Index head_dim = GENERATE(1, 8, 15, 40, 59, 64, 80, 111, 128, 192);
   for_every_path([&](DType dtype, core::Isa isa) {
     INFO("head_dim " << head_dim);
-    Gradients gradients({.seqlen_q = 29,
-                         .seqlen_k = 71,
-                         .head_dim = head_dim,
-                         .causal = true,
-                         .dtype = dtype});
+    Gradients gradients(
+        {.seqlen_q = 29, .seqlen_k = 71, .head_dim = head_dim, .causal = true, .dtype = dtype});
     gradients.forward();
     check(gradients, {.isa = isa});
   });
@@ -242,11 +239,8 @@ TEST_CASE("packed sequences, empty ones too, keep their gradients apart", "[back
 TEST_CASE("rows that see nothing add nothing, whatever stands in them", "[backward]") {
   for_every_path([&](DType dtype, core::Isa isa) {
     // Causal with fewer keys than queries: the first 60 rows see no key.
-    Gradients gradients({.seqlen_q = 101,
-                         .seqlen_k = 41,
-                         .head_dim = 24,
-                         .causal = true,
-                         .dtype = dtype});
+    Gradients gradients(
+        {.seqlen_q = 101, .seqlen_k = 41, .head_dim = 24, .causal = true, .dtype = dtype});
     gradients.forward();
     gradients.backward({.isa = isa});
     const auto dk = bytes_of(gradients.dk);

@@ -115,8 +115,7 @@ void BackwardTile::finish_keys(const Sequence& sequence, Index head_kv, const Ti
     const Index at = i * shape_.gradient_stride();
     store_gradient_row(params_.dk, sequence.batch, row, head_kv, params_.scale,
                        worker.dk.as<float>() + at);
-    store_gradient_row(params_.dv, sequence.batch, row, head_kv, 1.0f,
-                       worker.dv.as<float>() + at);
+    store_gradient_row(params_.dv, sequence.batch, row, head_kv, 1.0f, worker.dv.as<float>() + at);
   }
 }
 
@@ -124,8 +123,7 @@ void BackwardTile::run(const Sequence& sequence, Index head, const TileRows& row
                        const TileKeys& keys, bool masked, BackwardWorker& worker) const {
   // What is behind the last key has no lse to make it small, so a ragged block is masked too.
   const bool ragged = keys.count % shape_.lanes != 0;
-  const Context tile{sequence, params_.mask(sequence), head,  rows,
-                     keys,     masked || ragged,       worker};
+  const Context tile{sequence, params_.mask(sequence), head, rows, keys, masked || ragged, worker};
   weigh_panels(tile);
   add_key_gradients(tile);
   add_query_gradients(tile);
@@ -155,8 +153,7 @@ void BackwardTile::weigh_panels(const Context& tile) const {
 
 Range<Index> BackwardTile::strips_that_see(const Context& tile, const Patch& patch) const {
   const auto sees = [&](Index strip) {
-    const Range<Index> columns =
-        tile.columns(patch.first_row + strip * kProductRows, kProductRows);
+    const Range<Index> columns = tile.columns(patch.first_row + strip * kProductRows, kProductRows);
     return columns.begin < patch.column + patch.width && columns.end > patch.column &&
            !columns.empty();
   };
@@ -198,8 +195,7 @@ void BackwardTile::weigh_patch(const Context& tile, const Patch& patch) const {
 
   Product product{.a = tile.rows.q_along_depth + patch.first_row * shape_.along_depth_stride,
                   .a_stride = shape_.along_depth_stride,
-                  .b = worker.keys_by_panel.as<std::uint32_t>() +
-                       patch.column * shape_.depth_words,
+                  .b = worker.keys_by_panel.as<std::uint32_t>() + patch.column * shape_.depth_words,
                   .b_stride = patch.width,
                   .depth = shape_.depth_words,
                   .c = scores,
@@ -222,8 +218,7 @@ void BackwardTile::weigh_patch(const Context& tile, const Patch& patch) const {
   const Factors kind = prepare_factors(tile, patch, scores, stride);
   auto* by_row = in_place ? nullptr
                           : worker.ds_by_row.as<std::uint32_t>() +
-                                patch.first_row * worker.by_row_stride +
-                                patch.column / shape_.step;
+                                patch.first_row * worker.by_row_stride + patch.column / shape_.step;
   kernels_.weigh({.scores = scores,
                   .dp = dp,
                   .stride = stride,
@@ -288,18 +283,18 @@ void BackwardTile::add_key_gradients(const Context& tile) const {
     const Index vectors = std::min(kernels_.max_vectors, shape_.vectors - vector);
     const Index at = vector * shape_.lanes;
     const auto add = [&](Index strip, Index count, Range<Index> depth) {
-      Product product{.a = worker.p.as<std::uint32_t>() + depth.begin * worker.answer_stride +
-                           strip * kProductRows,
-                      .a_stride = worker.answer_stride,
-                      .b = tile.rows.dout_along_rows + depth.begin * shape_.along_rows_stride + at,
-                      .b_stride = shape_.along_rows_stride,
-                      .depth = depth.size(),
-                      .c = worker.dv.as<float>() +
-                           strip * kProductRows * shape_.gradient_stride() + at,
-                      .c_stride = shape_.gradient_stride(),
-                      .strips = count,
-                      .vectors = vectors,
-                      .add = true};
+      Product product{
+          .a = worker.p.as<std::uint32_t>() + depth.begin * worker.answer_stride +
+               strip * kProductRows,
+          .a_stride = worker.answer_stride,
+          .b = tile.rows.dout_along_rows + depth.begin * shape_.along_rows_stride + at,
+          .b_stride = shape_.along_rows_stride,
+          .depth = depth.size(),
+          .c = worker.dv.as<float>() + strip * kProductRows * shape_.gradient_stride() + at,
+          .c_stride = shape_.gradient_stride(),
+          .strips = count,
+          .vectors = vectors,
+          .add = true};
       return product;
     };
     const auto add_both = [&](Index strip, Index count, Range<Index> depth) {

@@ -1,6 +1,6 @@
 #pragma once
-// One tile of the backward pass: a block of query rows of one head against a block of keys. Internal;
-// backward.cpp has the design and walks over the tiles.
+// One tile of the backward pass: a block of query rows of one head against a block of keys.
+// Internal; backward.cpp has the design and walks over the tiles.
 #include <cstddef>
 
 #include "impls/core/aligned_buffer.hpp"
@@ -25,20 +25,20 @@ class BackwardWorker {
   BackwardWorker(const BackwardShape& shape, const BackwardTiling& tiling);
   std::size_t bytes() const;
 
-  Index answer_stride;  // words between rows of p and ds
-  Index by_row_stride;  // words between rows of ds_by_row
-  core::AlignedBuffer keys_by_panel;    // K^T and V^T: [panel][word of depth][key of the panel]
+  Index answer_stride;                // words between rows of p and ds
+  Index by_row_stride;                // words between rows of ds_by_row
+  core::AlignedBuffer keys_by_panel;  // K^T and V^T: [panel][word of depth][key of the panel]
   core::AlignedBuffer values_by_panel;
-  core::AlignedBuffer keys;             // K along rows
-  core::AlignedBuffer rows;             // along depth, while they are packed
-  core::AlignedBuffer dk;               // [key][gradient_stride]
+  core::AlignedBuffer keys;  // K along rows
+  core::AlignedBuffer rows;  // along depth, while they are packed
+  core::AlignedBuffer dk;    // [key][gradient_stride]
   core::AlignedBuffer dv;
-  core::AlignedBuffer p;                // [row / step][key]
+  core::AlignedBuffer p;  // [row / step][key]
   core::AlignedBuffer ds;
-  core::AlignedBuffer ds_by_row;        // [row][key / step] where step is 2
-  core::AlignedBuffer scores;           // [kGroupRows][panel] where step is 2
+  core::AlignedBuffer ds_by_row;  // [row][key / step] where step is 2
+  core::AlignedBuffer scores;     // [kGroupRows][panel] where step is 2
   core::AlignedBuffer dp;
-  core::AlignedBuffer factors;          // [kGroupRows][panel] of dropout or softcap
+  core::AlignedBuffer factors;  // [kGroupRows][panel] of dropout or softcap
 };
 
 /// A block of query rows in packed form, and where their dq is summed.

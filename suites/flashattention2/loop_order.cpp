@@ -1,4 +1,4 @@
-#include "suites/flashattention2/loop_order.hpp"
+#include "suites/flashattention2/experiments.hpp"
 
 #include <memory>
 #include <optional>
@@ -6,7 +6,7 @@
 #include "baselines/flashattention2/fa1_order.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "suites/flashattention2/methods.hpp"
-#include "suites/flashattention2/problem.hpp"
+#include "suites/flashattention2/oracle.hpp"
 
 namespace ashlar::flashattention2::suite {
 

@@ -1,28 +1,28 @@
 #pragma once
-// Joins the libraries' forward passes to the harness's contract.
+// Joins the libraries' passes to the harness's contract.
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "harness/model/method.hpp"
 #include "suites/flashattention2/problem.hpp"
 
 namespace ashlar::flashattention2::suite {
 
-using Method = model::Method<AttentionProblem, AttentionAnswer>;
-
 /// A class that is constructed from AttentionParams (packing, workspace), called, and asked for its
-/// bytes.
-template <class Forward>
-concept ForwardPass = std::constructible_from<Forward, const AttentionParams&> &&
-    requires(Forward pass) {
+/// bytes. It may have counters() too.
+template <class Pass>
+concept AttentionPass = std::constructible_from<Pass, const AttentionParams&> &&
+    requires(Pass pass) {
   pass();
   { pass.workspace_bytes() } -> std::convertible_to<std::size_t>;
 };
 
-/// A library's forward pass together with the workspace that it is given at every call.
+/// A library's pass together with the workspace that it is given at every call.
 template <class Workspace, class Options, void (*Run)(const AttentionParams&, Workspace&)>
 class WithWorkspace {
  public:
@@ -30,42 +30,70 @@ class WithWorkspace {
       : params_(params), workspace_(params, options) {}
   void operator()() { Run(params_, workspace_); }
   std::size_t workspace_bytes() const { return workspace_.bytes(); }
+  const Workspace& workspace() const { return workspace_; }
 
  private:
   AttentionParams params_;
   Workspace workspace_;
 };
 
+/// The forward pass and then the backward pass of one family.
+template <class Forward, class Backward>
+class BothPasses {
+ public:
+  explicit BothPasses(const AttentionParams& params) : forward_(params), backward_(params) {}
+  void operator()() {
+    forward_();
+    backward_();
+  }
+  std::size_t workspace_bytes() const {
+    return forward_.workspace_bytes() + backward_.workspace_bytes();
+  }
+
+ private:
+  Forward forward_;
+  Backward backward_;
+};
+
 using Unsupported = std::optional<std::string> (*)(const AttentionParams&);
 using WorkspaceBytes = std::size_t (*)(const AttentionParams&);
 
-template <ForwardPass Forward>
-class CpuMethod final : public Method {
+/// The first reason of several.
+template <Unsupported... All>
+std::optional<std::string> any_unsupported(const AttentionParams& params) {
+  std::optional<std::string> reason;
+  static_cast<void>(((reason = All(params)) || ...));
+  return reason;
+}
+
+template <class Problem, class Answer, AttentionPass Pass>
+class CpuMethod final : public model::Method<Problem, Answer> {
  public:
   explicit CpuMethod(Unsupported unsupported) : unsupported_(unsupported) {}
 
-  model::Support supports(const AttentionProblem& problem) const override {
-    return model::Support::from(unsupported_(forward_params(problem, nullptr)));
+  model::Support supports(const Problem& problem) const override {
+    return model::Support::from(unsupported_(params_of(problem, static_cast<Answer*>(nullptr))));
   }
-  void prepare(const AttentionProblem& problem, AttentionAnswer& answer) override {
-    forward_.emplace(forward_params(problem, &answer));
+  void prepare(const Problem& problem, Answer& answer) override {
+    pass_.emplace(params_of(problem, &answer));
   }
-  void execute(const AttentionProblem&, AttentionAnswer&, model::Stream) override { (*forward_)(); }
+  void execute(const Problem&, Answer&, model::Stream) override { (*pass_)(); }
   model::Outcome outcome() const override {
     model::Outcome outcome;
-    outcome.workspace_bytes = static_cast<std::int64_t>(forward_->workspace_bytes());
+    outcome.workspace_bytes = static_cast<std::int64_t>(pass_->workspace_bytes());
+    if constexpr (requires { pass_->counters(); }) outcome.counters = pass_->counters();
     return outcome;
   }
 
  private:
   Unsupported unsupported_;
-  std::optional<Forward> forward_;
+  std::optional<Pass> pass_;
 };
 
 /// A class that owns device copies of the tensors: construction copies in, fetch() copies the
 /// answer out.
 template <class Forward>
-class DeviceMethod final : public Method {
+class DeviceMethod final : public model::Method<AttentionProblem, AttentionAnswer> {
  public:
   DeviceMethod(Unsupported unsupported, WorkspaceBytes workspace_bytes)
       : unsupported_(unsupported), workspace_bytes_(workspace_bytes) {}
@@ -97,5 +125,36 @@ class DeviceMethod final : public Method {
   std::optional<std::int64_t> workspace_;  // device memory beside the tensors
   std::optional<Forward> forward_;
 };
+
+/// The command of PyTorch's attention as a peer. Backends flash and math; passes forward, backward
+/// and both.
+inline std::vector<std::string> torch_command(const std::string& backend,
+                                              const std::string& passes) {
+  return {"python3", "baselines/flashattention2/torch_attention.py", backend, passes};
+}
+
+/// What `add` takes, for the three kinds of experiments.
+template <class Pass>
+auto forward_method(Unsupported unsupported) {
+  return [unsupported] {
+    return std::make_unique<CpuMethod<AttentionProblem, AttentionAnswer, Pass>>(unsupported);
+  };
+}
+template <class Pass>
+auto backward_method(Unsupported unsupported) {
+  return [unsupported] {
+    return std::make_unique<CpuMethod<GradientProblem, GradientAnswer, Pass>>(unsupported);
+  };
+}
+template <class Pass>
+auto both_method(Unsupported unsupported) {
+  return [unsupported] {
+    return std::make_unique<CpuMethod<GradientProblem, BothAnswer, Pass>>(unsupported);
+  };
+}
+template <class Forward>
+auto device_method(Unsupported unsupported, WorkspaceBytes workspace_bytes) {
+  return [=] { return std::make_unique<DeviceMethod<Forward>>(unsupported, workspace_bytes); };
+}
 
 }  // namespace ashlar::flashattention2::suite

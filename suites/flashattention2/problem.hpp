@@ -1,7 +1,6 @@
 #pragma once
-// The attention problem of a point, its answer, and what decides whether an answer is right.
+// The attention problem of a point and its answers: what implementations take and give.
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +10,7 @@
 
 namespace ashlar::flashattention2::suite {
 
-/// q, k, v as (batch, seqlen, heads, head_dim), standard normal, rounded once to the storage type.
+/// q as (batch, seqlen_q, heads_q, head_dim), k and v likewise, rounded once to the storage type.
 struct AttentionProblem {
   core::Tensor<4> q;
   core::Tensor<4> k;
@@ -19,6 +18,11 @@ struct AttentionProblem {
   float scale = 0;
   bool causal = false;
   std::uint64_t seed = 0;  // also of the sampled rows
+  Window window = {};
+  float softcap = 0;
+  Dropout dropout = {};
+  std::vector<std::int32_t> cu_seqlens_q = {};  // of packed sequences
+  std::vector<std::int32_t> cu_seqlens_k = {};
 };
 
 struct AttentionAnswer {
@@ -28,46 +32,77 @@ struct AttentionAnswer {
   std::vector<model::TensorView> tensors();
 };
 
+/// A problem whose forward pass is done: out and lse by `flash`, and the gradient of the answer.
+struct GradientProblem : AttentionProblem {
+  core::Tensor<4> dout;  // as q, standard normal
+  core::Tensor<4> out;
+  core::Tensor<3> lse;
+};
+
+struct GradientAnswer {
+  core::Tensor<4> dq;
+  core::Tensor<4> dk;
+  core::Tensor<4> dv;
+  explicit GradientAnswer(const AttentionProblem& problem);
+  std::vector<model::TensorView> tensors();
+};
+
+/// Of both passes in turn: the answer's own out and lse, and the gradients that follow from them.
+struct BothAnswer : AttentionAnswer, GradientAnswer {
+  explicit BothAnswer(const AttentionProblem& problem);
+  std::vector<model::TensorView> tensors();
+};
+
+/// How the elements of q, k and v are drawn.
+enum class Inputs {
+  normal,       // N(0, 1)
+  outliers,     // N(0, 1), one entry in a thousand with N(0, 100) added
+  adversarial,  // running maxima that rise, rows of equal scores, and rows that one key dominates
+};
+Inputs inputs_named(const std::string& name);
+
+struct ProblemShape {
+  core::DType dtype;
+  Index batch;
+  Index seqlen_q;
+  Index seqlen_k;
+  Index heads_q;
+  Index heads_kv;
+  Index head_dim;
+};
+/// Tensors of that shape, scale 1 / sqrt(head_dim), no mask.
+AttentionProblem make_problem(const ProblemShape& shape, Inputs inputs, std::uint64_t seed);
+
 /// Axes: seqlen, head_dim, causal, dtype, heads, batch.
 AttentionProblem make_attention_problem(const model::Point& point, std::uint64_t seed);
+GradientProblem make_gradient_problem(const model::Point& point, std::uint64_t seed);
+/// Computes out and lse, and draws dout. Throws std::runtime_error where out or lse do not agree
+/// with double precision in the sampled rows: gradients would be judged by them.
+GradientProblem with_forward_pass(AttentionProblem problem);
+
+core::DType dtype_named(const std::string& name);
+
 std::vector<model::TensorView> attention_inputs(const AttentionProblem& problem);
+std::vector<model::TensorView> gradient_inputs(const GradientProblem& problem);
 
 /// The call that every implementation takes; `answer` may be null where only inputs are read.
 AttentionParams forward_params(const AttentionProblem& problem, AttentionAnswer* answer);
+AttentionParams backward_params(const GradientProblem& problem, GradientAnswer* answer);
+AttentionParams both_params(const GradientProblem& problem, BothAnswer* answer);
+inline AttentionParams params_of(const AttentionProblem& problem, AttentionAnswer* answer) {
+  return forward_params(problem, answer);
+}
+inline AttentionParams params_of(const GradientProblem& problem, GradientAnswer* answer) {
+  return backward_params(problem, answer);
+}
+inline AttentionParams params_of(const GradientProblem& problem, BothAnswer* answer) {
+  return both_params(problem, answer);
+}
 
-/// The paper's count, 4 B H N^2 d, halved under a causal mask (section 4); every tensor moved once.
+/// The paper's counts: forward 4 B H N^2 d, backward 2.5 and both 3.5 times as much, halved under a
+/// causal mask (section 4). Bytes: every tensor moved once.
 model::Work attention_forward_work(const model::Point& point);
-
-/// Rows in double precision: all of a small problem, else the first, the last, those around the
-/// edges of tiles, and some drawn from the seed, for every batch and head that is drawn.
-model::Expected attention_rows_in_double(const AttentionProblem& problem);
-/// The same rows by plain attention in the storage precision: scores and weights rounded to 16
-/// bits. Its error is the yardstick of the official tests (at most twice that error), for out and
-/// for lse.
-model::Expected attention_rows_in_storage_precision(const AttentionProblem& problem);
-model::Tolerances attention_tolerance(const model::Point& point);
-
-/// Every element of out lies between the least and the greatest value of its column of v: holds for
-/// all rows, sampled or not, since a row of the answer is a convex combination. And, in 16-bit
-/// types, the weights that lse stands for sum to one in a few rows, with exact scores or with
-/// scores rounded to the storage type: tighter than the tolerance of lse can be.
-std::optional<std::string> rows_are_convex(const AttentionProblem& problem,
-                                           const std::vector<model::TensorView>& answer);
-
-/// The rows that the oracle looks at.
-struct SampledRow {
-  Index batch;
-  Index head;
-  Index row;
-};
-std::vector<SampledRow> sampled_rows(const AttentionProblem& problem);
-
-/// Negative controls: wrong on purpose in the sampled rows. All others hold the first value, which
-/// is a convex combination, so that a control costs little at any size.
-void scale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer);
-/// Causal: every row sees one key too many. Not causal: every row misses the last key.
-void mask_off_by_one(const AttentionProblem& problem, AttentionAnswer& answer);
-/// Online softmax over blocks of 64 keys that does not rescale when the maximum rises.
-void rescale_forgotten(const AttentionProblem& problem, AttentionAnswer& answer);
+model::Work attention_backward_work(const model::Point& point);
+model::Work attention_both_work(const model::Point& point);
 
 }  // namespace ashlar::flashattention2::suite

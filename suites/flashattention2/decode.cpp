@@ -1,0 +1,93 @@
+// Experiment "decode": one new token per sequence against a long cache of keys and values. Every
+// byte of the cache is read once, so the floor is memory bandwidth.
+#include "impls/flashattention2/decode.hpp"
+#include "baselines/flashattention2/naive.hpp"
+#include "suites/flashattention2/experiments.hpp"
+#include "suites/flashattention2/oracle.hpp"
+#include "suites/flashattention2/passes.hpp"
+
+namespace ashlar::flashattention2::suite {
+
+namespace {
+
+using model::Mode;
+using model::Point;
+using model::Tier;
+
+AttentionProblem make_decode_problem(const Point& point, std::uint64_t seed) {
+  const Index heads_kv = point.integer("heads_kv");
+  const ProblemShape shape{dtype_named(point.word("dtype")),
+                           1,
+                           1,
+                           point.integer("seqlen_k"),
+                           heads_kv * point.integer("group"),
+                           heads_kv,
+                           point.integer("head_dim")};
+  return make_problem(shape, Inputs::normal, seed);
+}
+
+model::Work decode_work(const Point& point) {
+  const double heads_kv = point.number("heads_kv");
+  const double heads_q = heads_kv * point.number("group");
+  const double keys = point.number("seqlen_k");
+  const double head_dim = point.number("head_dim");
+  const bool single = point.word("dtype") == "f32";
+  model::Work work;
+  work.flops = 4 * heads_q * keys * head_dim;
+  work.bytes = (2 * heads_kv * keys + 2 * heads_q) * head_dim * (single ? 4 : 2) + 4 * heads_q;
+  work.precision = single ? "f32" : "bf16";
+  return work;
+}
+
+template <int Splits>
+class Decode : public WithWorkspace<DecodeWorkspace, DecodeOptions, decode_forward> {
+ public:
+  explicit Decode(const AttentionParams& params) : WithWorkspace(params, {.splits = Splits}) {}
+};
+
+}  // namespace
+
+void declare_decode(model::Suite& suite) {
+  suite.experiment<AttentionProblem, AttentionAnswer>("decode")
+      .about("one query row against a cache of keys and values")
+      .axis("seqlen_k", {4096, 16384, 65536}, "keys")
+      .in(Mode::quick, {2048})
+      .in(Mode::gpu, {4096, 16384, 65536})
+      .axis("heads_kv", {1, 8})
+      .in(Mode::gpu, {8})
+      .axis("group", {1, 8}, "query heads per key head")
+      .in(Mode::quick, {8})
+      .axis("head_dim", {64, 128})
+      .in(Mode::quick, {128})
+      .axis("dtype", {"f32", "bf16"})
+      .in(Mode::gpu, {"f16", "bf16"})
+      .problem(make_decode_problem)
+      .inputs(attention_inputs)
+      .work(decode_work)
+      .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
+      .yardstick(attention_rows_in_storage_precision)
+      .invariant("rows are convex combinations of values", rows_are_convex)
+      .add(Tier::optimized, "flash-decode", forward_method<Decode<0>>(decode_unsupported),
+           {.about = "keys and values streamed once, split among threads, joined by lse"})
+      .add(Tier::optimized, "flash-decode-one-split", forward_method<Decode<1>>(decode_unsupported),
+           {.about = "the same without splitting keys: parallel over heads only"})
+      .add(Tier::optimized, "flash", forward_method<Flash<0>>(optimized_unsupported),
+           {.about = "the forward pass for many rows, which packs keys and values first"})
+      .add(Tier::naive, "naive",
+           forward_method<baselines::NaiveForward>(baselines::naive_unsupported),
+           {.about = "three scalar loops, one thread",
+            .most_flops_quick = 1.4e8,
+            .most_flops = 1.1e9,
+            .threads = 1})
+      .control("scale-forgotten", scale_forgotten)
+      .control("mask-off-by-one", mask_off_by_one)
+      .baselines({"naive", "flash"})
+      .figure({"bandwidth",
+               "time",
+               "seqlen_k",
+               {"dtype", "head_dim", "heads_kv", "group"},
+               {},
+               "One query row against a cache"});
+}
+
+}  // namespace ashlar::flashattention2::suite

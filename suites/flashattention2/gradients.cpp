@@ -1,0 +1,138 @@
+#include "suites/flashattention2/gradients.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+
+#include "impls/core/parallel.hpp"
+#include "impls/core/random.hpp"
+#include "impls/flashattention2/reference.hpp"
+#include "suites/flashattention2/oracle.hpp"
+#include "suites/flashattention2/plain.hpp"
+
+namespace ashlar::flashattention2::suite {
+
+namespace {
+
+constexpr Index kKeysPerHead = 24;
+constexpr Index kMostHeads = 4;
+
+std::vector<SampledKey> sampled_keys(const GradientProblem& problem) {
+  const AttentionParams params = forward_params(problem, nullptr);
+  const Index pairs = params.sequences() * params.heads_kv();
+  std::vector<SampledKey> keys;
+  for (const Index pair :
+       drawn(pairs, kMostHeads, {0, pairs - 1}, core::seed_of(problem.seed, "key heads"))) {
+    const Index seqlen = params.sequence(pair / params.heads_kv()).seqlen_k;
+    const std::vector<Index> edges = {0,   1,   63,         64,         95,        96,
+                                      127, 128, seqlen / 2, seqlen - 2, seqlen - 1};
+    for (const Index column : drawn(seqlen, kKeysPerHead, edges,
+                                    core::seed_of(problem.seed, "keys" + std::to_string(pair)))) {
+      keys.push_back({pair / params.heads_kv(), pair % params.heads_kv(), column});
+    }
+  }
+  return keys;
+}
+
+void append(model::ExpectedTensor& tensor, Index first, const std::vector<double>& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    tensor.indices.push_back(first + static_cast<Index>(i));
+    tensor.values.push_back(values[i]);
+  }
+}
+
+/// Collects sampled rows of dq, dk and dv.
+template <class ComputeRow, class ComputeKey>
+model::Expected collect(const GradientProblem& problem, ComputeRow compute_row,
+                        ComputeKey compute_key) {
+  const AttentionParams params = forward_params(problem, nullptr);
+  const std::vector<SampledRow> rows = sampled_rows(problem);
+  const std::vector<SampledKey> keys = sampled_keys(problem);
+  std::vector<std::vector<double>> dq(rows.size());
+  std::vector<KeyGradient> of_keys(keys.size());
+  core::parallel_for_dynamic(static_cast<Index>(rows.size() + keys.size()), [&](Index i, int) {
+    const auto at = static_cast<std::size_t>(i);
+    if (at < rows.size()) {
+      dq[at] = compute_row(rows[at]);
+    } else {
+      of_keys[at - rows.size()] = compute_key(keys[at - rows.size()]);
+    }
+  });
+  model::Expected expected{{"dq", {}, {}}, {"dk", {}, {}}, {"dv", {}, {}}};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    append(expected[0], element_of_row(params, rows[i]), dq[i]);
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    append(expected[1], element_of_key(params, keys[i]), of_keys[i].dk);
+    append(expected[2], element_of_key(params, keys[i]), of_keys[i].dv);
+  }
+  return expected;
+}
+
+std::vector<RowStatistics> statistics_of(const AttentionParams& params) {
+  std::vector<RowStatistics> statistics;
+  for (Index id = 0; id < params.sequences(); ++id) {
+    statistics.push_back(given_statistics(params, id));
+  }
+  return statistics;
+}
+
+model::Expected joined(model::Expected first, model::Expected second) {
+  std::move(second.begin(), second.end(), std::back_inserter(first));
+  return first;
+}
+
+}  // namespace
+
+model::Expected gradients_in_double(const GradientProblem& problem) {
+  const AttentionParams params = backward_params(problem, nullptr);
+  const std::vector<RowStatistics> statistics = statistics_of(params);
+  return collect(
+      problem,
+      [&](const SampledRow& at) {
+        return reference_query_gradient(params, statistics[static_cast<std::size_t>(at.sequence)],
+                                        at.sequence, at.head, at.row);
+      },
+      [&](const SampledKey& at) {
+        return reference_key_gradient(params, statistics[static_cast<std::size_t>(at.sequence)],
+                                      at.sequence, at.head_kv, at.column);
+      });
+}
+
+model::Expected gradients_in_storage_precision(const GradientProblem& problem) {
+  const AttentionParams params = backward_params(problem, nullptr);
+  const std::vector<RowStatistics> statistics = statistics_of(params);
+  return collect(
+      problem,
+      [&](const SampledRow& at) {
+        return plain_query_gradient(params, statistics[static_cast<std::size_t>(at.sequence)], at);
+      },
+      [&](const SampledKey& at) {
+        return plain_key_gradient(params, statistics[static_cast<std::size_t>(at.sequence)], at);
+      });
+}
+
+model::Tolerances gradient_tolerance(const model::Point& point) {
+  // Sums over thousands of terms of either sign, each rounded in float: a few units of 6e-8 of the
+  // terms, which are several times larger than their sum.
+  if (point.word("dtype") == "f32") return {{"", {.relative_l2 = 1e-5, .max_rel = 1e-4}}};
+  const double relative = point.word("dtype") == "bf16" ? 2e-2 : 3e-3;
+  return {{"", {.relative_l2 = relative, .yardstick_factor = 3}}};
+}
+
+model::Expected both_in_double(const GradientProblem& problem) {
+  return joined(attention_rows_in_double(problem), gradients_in_double(problem));
+}
+
+model::Expected both_in_storage_precision(const GradientProblem& problem) {
+  return joined(attention_rows_in_storage_precision(problem),
+                gradients_in_storage_precision(problem));
+}
+
+model::Tolerances both_tolerance(const model::Point& point) {
+  model::Tolerances tolerances = attention_tolerance(point);
+  for (const auto& one : gradient_tolerance(point)) tolerances.insert(one);
+  return tolerances;
+}
+
+}  // namespace ashlar::flashattention2::suite

@@ -1,0 +1,114 @@
+// Experiments "tiles" and "heads": the sizes of blocks, and how many heads there are to share.
+#include "suites/flashattention2/experiments.hpp"
+#include "suites/flashattention2/oracle.hpp"
+#include "suites/flashattention2/passes.hpp"
+
+namespace ashlar::flashattention2::suite {
+
+namespace {
+
+using model::Mode;
+using model::Point;
+using model::Tier;
+
+struct TiledProblem : AttentionProblem {
+  Index row_block = 0;
+  Index key_block = 0;
+};
+
+TiledProblem make_tiled_problem(const Point& point, std::uint64_t seed) {
+  return {make_attention_problem(point, seed), point.integer("row_block"),
+          point.integer("key_block")};
+}
+
+/// One thread, so that row blocks are not judged by how they divide among threads.
+class Tiled final : public model::Method<TiledProblem, AttentionAnswer> {
+ public:
+  void prepare(const TiledProblem& problem, AttentionAnswer& answer) override {
+    params_ = forward_params(problem, &answer);
+    workspace_.emplace(
+        params_, ForwardOptions{
+                     .threads = 1, .row_block = problem.row_block, .key_block = problem.key_block});
+  }
+  void execute(const TiledProblem&, AttentionAnswer&, model::Stream) override {
+    optimized_forward(params_, *workspace_);
+  }
+  model::Outcome outcome() const override {
+    model::Outcome outcome;
+    outcome.workspace_bytes = static_cast<std::int64_t>(workspace_->bytes());
+    return outcome;
+  }
+
+ private:
+  AttentionParams params_;
+  std::optional<ForwardWorkspace> workspace_;
+};
+
+/// FlashAttention-2 with FlashAttention-1's division of work: one item per head.
+class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
+ public:
+  explicit HeadsOnly(const AttentionParams& params)
+      : WithWorkspace(params, {.ablation = {.parallel_over_rows = false}}) {}
+};
+
+}  // namespace
+
+void declare_tiles(model::Suite& suite) {
+  suite.experiment<TiledProblem, AttentionAnswer>("tiles")
+      .about("rows and keys of a tile, on one thread")
+      .axis("row_block", {12, 24, 48, 96, 192}, "rows")
+      .axis("key_block", {64, 128, 256, 512}, "keys")
+      .axis("seqlen", {2048}, "tokens")
+      .axis("head_dim", {64, 128})
+      .axis("causal", {false})
+      .axis("dtype", {"f32", "bf16"})
+      .axis("heads", {1})
+      .axis("batch", {1})
+      .keep([](const Point&, Mode mode) { return mode == Mode::full; })
+      .problem(make_tiled_problem)
+      .work(attention_forward_work)
+      .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
+      .yardstick(attention_rows_in_storage_precision)
+      .invariant("rows are convex combinations of values", rows_are_convex)
+      .add(Tier::optimized, "flash", [] { return std::make_unique<Tiled>(); },
+           {.about = "FlashAttention-2 with tiles of that size", .threads = 1})
+      .control("rescale-forgotten", rescale_forgotten)
+      .figure({"rate", "rate", "key_block", {"dtype", "head_dim", "row_block"}, {}, "Tile sizes"});
+}
+
+void declare_heads(model::Suite& suite) {
+  suite.experiment<AttentionProblem, AttentionAnswer>("heads")
+      .about("division of work over rows against over heads, by the number of heads")
+      .axis("heads", {1, 2, 3, 4, 8, 16})
+      .in(Mode::quick, {1, 4})
+      .axis("seqlen", {1024}, "tokens")
+      .in(Mode::quick, {512})
+      .axis("head_dim", {64, 128})
+      .in(Mode::quick, {64})
+      .axis("causal", {false, true})
+      .in(Mode::quick, {false})
+      .axis("dtype", {"f32"})
+      .axis("batch", {1})
+      .keep([](const Point&, Mode mode) { return mode != Mode::gpu; })
+      .problem(make_attention_problem)
+      .work(attention_forward_work)
+      .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
+      .yardstick(attention_rows_in_storage_precision)
+      .invariant("rows are convex combinations of values", rows_are_convex)
+      .add(Tier::optimized, "flash", forward_method<Flash<0>>(optimized_unsupported),
+           {.about = "row blocks of all heads are work items"})
+      .add(Tier::naive, "heads-only", forward_method<HeadsOnly>(optimized_unsupported),
+           {.about = "the same kernels, one work item per head"})
+      .add(Tier::naive, "fa1-order", forward_method<Fa1Order<0>>(baselines::fa1_unsupported),
+           {.about = "FlashAttention-1's loop order, one work item per head"})
+      .control("rescale-forgotten", rescale_forgotten)
+      .baselines({"heads-only", "fa1-order"})
+      .figure({"speedup",
+               "speedup",
+               "heads",
+               {"head_dim", "causal"},
+               {"heads-only", "fa1-order"},
+               "Work items by rows over work items by heads"});
+}
+
+}  // namespace ashlar::flashattention2::suite
