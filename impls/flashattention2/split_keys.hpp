@@ -7,9 +7,8 @@
 // buffer that all warps read; each exponentiates, sums its rows, and multiplies its weights with
 // its own values. What it gets is part of every row's output, so that all of it goes through a
 // buffer, too: rows x head_dim floats per warp and block, written, read back and summed into the
-// accumulators after all warps are done. This is the traffic that section 6.1 of the paper's count
-// has in shared memory and split-Q does not have at all. The buffer holds a whole row block, as
-// shared memory would, and so lies in L2.
+// accumulators after all warps are done. On a GPU this traffic goes through shared memory; split-Q
+// has none of it. The buffer holds a whole row block, as shared memory would, and so lies in L2.
 //
 // What it does not model. One thread plays all warps in turn, so barriers cost nothing here, nor do
 // bank conflicts. Scores wait for the exchange of maxima in the cache, as they would in registers;

@@ -78,7 +78,6 @@ class StripDriver {
   void store_lse(const Strip& strip, const StripStatistics& statistics) const;
 
   const PackedShape& shape() const { return packed_.shape(); }
-  bool skips_masked() const { return skip_masked_; }
 
  private:
   Index head_kv(const Strip& strip) const { return strip.head / group_; }
