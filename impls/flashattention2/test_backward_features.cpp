@@ -150,7 +150,10 @@ TEST_CASE("backward: dropout: the forward pass's mask, for all lengths") {
         ++n;
         INFO(describe(shape));
         Problem problem(shape);
-        check_all_backward(problem);
+        forward_of(problem);
+        // With one key dq and dk are zero. What D from the rounded out leaves of them is granted by
+        // the bounds, but unknown to the yardstick, which has its own out.
+        check_all_backward(problem, expect_gradients(problem.params()), lengths.k > 1);
       }
     }
   }
