@@ -59,7 +59,8 @@ const std::vector<ForwardPass>& forward_passes() {
   static const std::vector<ForwardPass> passes = [] {
     std::vector<ForwardPass> all{{.name = "naive",
                                   .dtypes = {std::begin(kTypes), std::end(kTypes)},
-                                  .run = run<baselines::NaiveForward>}};
+                                  .run = run<baselines::NaiveForward>,
+                                  .features = Features::all()}};
     const std::vector<core::DType> types = multiplied_types();
     // They agree where this was written, but nothing says that they must.
     const std::string onednn = "oneDNN may choose kernels, and cut sums, by it";
