@@ -1,7 +1,7 @@
 #pragma once
 // FlashAttention-2's backward pass on a CPU (Dao, arXiv 2307.08691, Algorithm 2 and section 3.2):
 // weights recomputed tile by tile from lse, parallel over column blocks of keys, also of a single
-// head. backward.cpp says how.
+// head. backward_kernels.hpp has the design.
 #include <cstddef>
 #include <memory>
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
 // One tile of the backward pass: a block of query rows of one head against a block of keys.
-// Internal; backward.cpp has the design and walks over the tiles.
+// Internal; backward_kernels.hpp has the design, backward.cpp walks over the tiles.
 #include <cstddef>
 
 #include "impls/core/aligned_buffer.hpp"
