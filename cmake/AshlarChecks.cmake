@@ -29,6 +29,7 @@ if(ASHLAR_HARNESS)
   list(APPEND patterns harness/*.hpp baselines/*.hpp suites/*.hpp)
 endif()
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${patterns})
+list(FILTER headers EXCLUDE REGEX "_inl\\.hpp$")  # text that is included in the middle of other files
 set(sources)
 foreach(header IN LISTS headers)
   set(source ${PROJECT_BINARY_DIR}/headers/${header}.cpp)
