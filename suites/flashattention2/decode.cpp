@@ -1,6 +1,9 @@
 // Experiment "decode": one new token per sequence against a long cache of keys and values. Every
 // byte of the cache is read once, so the floor is memory bandwidth.
 #include "impls/flashattention2/decode.hpp"
+#include <algorithm>
+#include <cmath>
+
 #include "baselines/flashattention2/naive.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
@@ -39,6 +42,17 @@ model::Work decode_work(const Point& point) {
   return work;
 }
 
+/// Averages of n normal values shrink like the root of n, and what a plain sum in float loses grows
+/// like it: relative to its answer, an implementation that adds key after key is off by so much more
+/// than in the 1024 to 16384 tokens of the other experiments.
+model::Tolerances decode_tolerance(const Point& point) {
+  model::Tolerances tolerances = attention_tolerance(point);
+  if (point.word("dtype") == "f32") {
+    tolerances["out"].relative_l2 *= std::max(1.0, std::sqrt(point.number("seqlen_k") / 1024));
+  }
+  return tolerances;
+}
+
 template <int Splits>
 class Decode : public WithWorkspace<DecodeWorkspace, DecodeOptions, decode_forward> {
  public:
@@ -64,7 +78,7 @@ void declare_decode(model::Suite& suite) {
       .problem(make_decode_problem)
       .inputs(attention_inputs)
       .work(decode_work)
-      .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
+      .oracle("rows in double precision", attention_rows_in_double, decode_tolerance)
       .yardstick(attention_rows_in_storage_precision)
       .invariant("rows are convex combinations of values", rows_are_convex)
       .add(Tier::optimized, "flash-decode", forward_method<Decode<0>>(decode_unsupported),
