@@ -43,8 +43,8 @@ model::Work decode_work(const Point& point) {
 }
 
 /// Averages of n normal values shrink like the root of n, and what a plain sum in float loses grows
-/// like it: relative to its answer, an implementation that adds key after key is off by so much more
-/// than in the 1024 to 16384 tokens of the other experiments.
+/// like it: relative to its answer, an implementation that adds key after key is off by so much
+/// more than in the 1024 to 16384 tokens of the other experiments.
 model::Tolerances decode_tolerance(const Point& point) {
   model::Tolerances tolerances = attention_tolerance(point);
   if (point.word("dtype") == "f32") {

@@ -24,8 +24,8 @@ struct CountedProblem {
 CountedProblem make_counted_problem(const Point& point, std::uint64_t seed) {
   const Index seqlen = point.integer("seqlen");
   CountedProblem problem{
-      make_problem({core::DType::f32, 1, seqlen, seqlen, 1, 1, point.integer("head_dim")}, Inputs::normal,
-                   seed),
+      make_problem({core::DType::f32, 1, seqlen, seqlen, 1, 1, point.integer("head_dim")},
+                   Inputs::normal, seed),
       point.integer("row_block"), point.integer("key_block")};
   problem.attention.causal = point.flag("causal");
   return problem;
