@@ -13,11 +13,12 @@
 
 namespace ashlar::flashattention2::suite {
 
-/// A class that is constructed from AttentionParams (packing, workspace), called, and asked for its
-/// bytes. It may have counters() too.
-template <class Pass>
-concept AttentionPass = std::constructible_from<Pass, const AttentionParams&> &&
-    requires(Pass pass) {
+/// A class that is constructed from AttentionParams, or from these and the problem's own options
+/// (packing, workspace), called, and asked for its bytes. It may have counters() too.
+template <class Pass, class Problem>
+concept AttentionPass =
+    (std::constructible_from<Pass, const AttentionParams&> ||
+     std::constructible_from<Pass, const AttentionParams&, const Problem&>)&&requires(Pass pass) {
   pass();
   { pass.workspace_bytes() } -> std::convertible_to<std::size_t>;
 };
@@ -66,7 +67,7 @@ std::optional<std::string> any_unsupported(const AttentionParams& params) {
   return reason;
 }
 
-template <class Problem, class Answer, AttentionPass Pass>
+template <class Problem, class Answer, AttentionPass<Problem> Pass>
 class CpuMethod final : public model::Method<Problem, Answer> {
  public:
   explicit CpuMethod(Unsupported unsupported) : unsupported_(unsupported) {}
@@ -75,7 +76,11 @@ class CpuMethod final : public model::Method<Problem, Answer> {
     return model::Support::from(unsupported_(params_of(problem, static_cast<Answer*>(nullptr))));
   }
   void prepare(const Problem& problem, Answer& answer) override {
-    pass_.emplace(params_of(problem, &answer));
+    if constexpr (std::constructible_from<Pass, const AttentionParams&, const Problem&>) {
+      pass_.emplace(params_of(problem, &answer), problem);
+    } else {
+      pass_.emplace(params_of(problem, &answer));
+    }
   }
   void execute(const Problem&, Answer&, model::Stream) override { (*pass_)(); }
   model::Outcome outcome() const override {
@@ -133,11 +138,17 @@ inline std::vector<std::string> torch_command(const std::string& backend,
   return {"python3", "baselines/flashattention2/torch_attention.py", backend, passes};
 }
 
-/// What `add` takes, for the three kinds of experiments.
+/// What `add` takes, for every kind of problem and answer.
 template <class Pass>
 auto forward_method(Unsupported unsupported) {
   return [unsupported] {
     return std::make_unique<CpuMethod<AttentionProblem, AttentionAnswer, Pass>>(unsupported);
+  };
+}
+template <class Pass>
+auto tiled_method(Unsupported unsupported) {
+  return [unsupported] {
+    return std::make_unique<CpuMethod<TiledProblem, AttentionAnswer, Pass>>(unsupported);
   };
 }
 template <class Pass>

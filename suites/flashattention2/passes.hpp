@@ -19,6 +19,17 @@ class Flash : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_f
   explicit Flash(const AttentionParams& params) : WithWorkspace(params, {.threads = Threads}) {}
 };
 
+/// The same with tiles of the problem's size, and with some of the paper's ideas off.
+template <int Threads, Ablation Switched = Ablation{}>
+class TiledFlash : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
+ public:
+  TiledFlash(const AttentionParams& params, const TiledProblem& tiles)
+      : WithWorkspace(params, {.threads = Threads,
+                               .row_block = tiles.row_block,
+                               .key_block = tiles.key_block,
+                               .ablation = Switched}) {}
+};
+
 /// FlashAttention-1's order, likewise.
 template <int Threads>
 class Fa1Order

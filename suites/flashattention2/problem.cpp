@@ -119,6 +119,12 @@ AttentionProblem make_attention_problem(const Point& point, std::uint64_t seed) 
   return problem;
 }
 
+TiledProblem make_tiled_problem(const Point& point, std::uint64_t seed) {
+  const model::Value* rows = point.find("row_block");
+  return {make_attention_problem(point, seed), rows == nullptr ? 0 : rows->as_integer(),
+          point.integer("key_block")};
+}
+
 GradientProblem make_gradient_problem(const Point& point, std::uint64_t seed) {
   return with_forward_pass(make_attention_problem(point, seed));
 }

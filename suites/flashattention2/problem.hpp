@@ -25,6 +25,12 @@ struct AttentionProblem {
   std::vector<std::int32_t> cu_seqlens_k = {};
 };
 
+/// With the sizes of its tiles; 0 leaves the choice to the implementation.
+struct TiledProblem : AttentionProblem {
+  Index row_block = 0;
+  Index key_block = 0;
+};
+
 struct AttentionAnswer {
   core::Tensor<4> out;  // as q
   core::Tensor<3> lse;  // (batch, heads, seqlen), float
@@ -75,6 +81,8 @@ AttentionProblem make_problem(const ProblemShape& shape, Inputs inputs, std::uin
 
 /// Axes: seqlen, head_dim, causal, dtype, heads, batch.
 AttentionProblem make_attention_problem(const model::Point& point, std::uint64_t seed);
+/// Beside these axes: key_block, and row_block where there is one.
+TiledProblem make_tiled_problem(const model::Point& point, std::uint64_t seed);
 GradientProblem make_gradient_problem(const model::Point& point, std::uint64_t seed);
 /// Computes out and lse, and draws dout. Throws std::runtime_error where out or lse do not agree
 /// with double precision in the sampled rows: gradients would be judged by them.

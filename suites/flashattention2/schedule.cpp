@@ -12,56 +12,30 @@ using model::Mode;
 using model::Point;
 using model::Tier;
 
-struct BlockedProblem : AttentionProblem {
-  Index key_block = 0;
-};
-
-BlockedProblem make_blocked_problem(const Point& point, std::uint64_t seed) {
-  return {make_attention_problem(point, seed), point.integer("key_block")};
-}
-
 /// `flash` with one idea switched off, and with exact counts of what a call does.
-class Ablated final : public model::Method<BlockedProblem, AttentionAnswer> {
+template <Ablation Switched>
+class Ablated : public TiledFlash<0, Switched> {
  public:
-  explicit Ablated(Ablation ablation) : ablation_(ablation) {}
-
-  model::Support supports(const BlockedProblem& problem) const override {
-    return model::Support::from(optimized_unsupported(forward_params(problem, nullptr)));
-  }
-  void prepare(const BlockedProblem& problem, AttentionAnswer& answer) override {
-    params_ = forward_params(problem, &answer);
-    workspace_.emplace(params_,
-                       ForwardOptions{.key_block = problem.key_block, .ablation = ablation_});
-  }
-  void execute(const BlockedProblem&, AttentionAnswer&, model::Stream) override {
-    optimized_forward(params_, *workspace_);
-  }
-  model::Outcome outcome() const override {
-    model::Outcome outcome;
-    outcome.workspace_bytes = static_cast<std::int64_t>(workspace_->bytes());
-    const ForwardCounts counts = workspace_->counted();
+  using TiledFlash<0, Switched>::TiledFlash;
+  std::map<std::string, double> counters() const {
+    const ForwardCounts counts = this->workspace().counted();
     const auto count = [](std::int64_t value) { return static_cast<double>(value); };
-    outcome.counters = {{"executed_flops", count(counts.matmul_flops)},
-                        {"visited_blocks", count(counts.visited_blocks)},
-                        {"output_scalings", count(counts.output_scalings)},
-                        {"exchanged_bytes", count(counts.exchanged_bytes)}};
-    return outcome;
+    return {{"executed_flops", count(counts.matmul_flops)},
+            {"visited_blocks", count(counts.visited_blocks)},
+            {"output_scalings", count(counts.output_scalings)},
+            {"exchanged_bytes", count(counts.exchanged_bytes)}};
   }
-
- private:
-  Ablation ablation_;
-  AttentionParams params_;
-  std::optional<ForwardWorkspace> workspace_;
 };
 
-auto ablated(Ablation ablation) {
-  return [ablation] { return std::make_unique<Ablated>(ablation); };
+template <Ablation Switched>
+auto ablated() {
+  return tiled_method<Ablated<Switched>>(optimized_unsupported);
 }
 
 }  // namespace
 
 void declare_schedule(model::Suite& suite) {
-  suite.experiment<BlockedProblem, AttentionAnswer>("schedule")
+  suite.experiment<TiledProblem, AttentionAnswer>("schedule")
       .about("one idea of the paper switched off at a time, by the keys of a column block")
       .axis("key_block", {64, 256}, "keys")
       .in(Mode::quick, {64})
@@ -75,20 +49,20 @@ void declare_schedule(model::Suite& suite) {
       .axis("heads", {1})
       .axis("batch", {1})
       .keep([](const Point&, Mode mode) { return mode != Mode::gpu; })
-      .problem(make_blocked_problem)
+      .problem(make_tiled_problem)
       .work(attention_forward_work)
       .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
       .yardstick(attention_rows_in_storage_precision)
       .invariant("rows are convex combinations of values", rows_are_convex)
-      .add(Tier::optimized, "flash", ablated({}), {.about = "all ideas"})
-      .add(Tier::naive, "normalise-every-block", ablated({.late_normalisation = false}),
+      .add(Tier::optimized, "flash", ablated<Ablation{}>(), {.about = "all ideas"})
+      .add(Tier::naive, "normalise-every-block", ablated<Ablation{.late_normalisation = false}>(),
            {.about = "the output is divided by the row sum after every block, as in "
                      "FlashAttention-1"})
-      .add(Tier::naive, "all-blocks", ablated({.skip_masked_blocks = false}),
+      .add(Tier::naive, "all-blocks", ablated<Ablation{.skip_masked_blocks = false}>(),
            {.about = "blocks that the mask hides are computed too"})
-      .add(Tier::naive, "heads-only", ablated({.parallel_over_rows = false}),
+      .add(Tier::naive, "heads-only", ablated<Ablation{.parallel_over_rows = false}>(),
            {.about = "one work item per head, as in FlashAttention-1"})
-      .add(Tier::naive, "split-keys", ablated({.split_queries = false}),
+      .add(Tier::naive, "split-keys", ablated<Ablation{.split_queries = false}>(),
            {.about = "four shares of a block's keys, joined through memory (split-K)"})
       .control("rescale-forgotten", rescale_forgotten)
       .baselines({"normalise-every-block", "all-blocks", "heads-only", "split-keys"})

@@ -11,39 +11,6 @@ using model::Mode;
 using model::Point;
 using model::Tier;
 
-struct TiledProblem : AttentionProblem {
-  Index row_block = 0;
-  Index key_block = 0;
-};
-
-TiledProblem make_tiled_problem(const Point& point, std::uint64_t seed) {
-  return {make_attention_problem(point, seed), point.integer("row_block"),
-          point.integer("key_block")};
-}
-
-/// One thread, so that row blocks are not judged by how they divide among threads.
-class Tiled final : public model::Method<TiledProblem, AttentionAnswer> {
- public:
-  void prepare(const TiledProblem& problem, AttentionAnswer& answer) override {
-    params_ = forward_params(problem, &answer);
-    workspace_.emplace(
-        params_, ForwardOptions{
-                     .threads = 1, .row_block = problem.row_block, .key_block = problem.key_block});
-  }
-  void execute(const TiledProblem&, AttentionAnswer&, model::Stream) override {
-    optimized_forward(params_, *workspace_);
-  }
-  model::Outcome outcome() const override {
-    model::Outcome outcome;
-    outcome.workspace_bytes = static_cast<std::int64_t>(workspace_->bytes());
-    return outcome;
-  }
-
- private:
-  AttentionParams params_;
-  std::optional<ForwardWorkspace> workspace_;
-};
-
 /// FlashAttention-2 with FlashAttention-1's division of work: one item per head.
 class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
  public:
@@ -70,7 +37,8 @@ void declare_tiles(model::Suite& suite) {
       .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
       .yardstick(attention_rows_in_storage_precision)
       .invariant("rows are convex combinations of values", rows_are_convex)
-      .add(Tier::optimized, "flash", [] { return std::make_unique<Tiled>(); },
+      // One thread, so that row blocks are not judged by how they divide among threads.
+      .add(Tier::optimized, "flash", tiled_method<TiledFlash<1>>(optimized_unsupported),
            {.about = "FlashAttention-2 with tiles of that size", .threads = 1})
       .control("rescale-forgotten", rescale_forgotten)
       .figure({"rate", "rate", "key_block", {"dtype", "head_dim", "row_block"}, {}, "Tile sizes"});
