@@ -1,7 +1,6 @@
 // Experiment "accuracy": every feature of the interface, both passes, on three kinds of inputs, by
 // the rule of the authors' tests: in a 16-bit type out may be off by twice, gradients by three
 // times what plain attention in that type is off.
-#include "impls/flashattention2/reference.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/gradients.hpp"
 #include "suites/flashattention2/passes.hpp"
@@ -102,11 +101,7 @@ void declare_accuracy(model::Suite& suite) {
            {.about = "FlashAttention-2, forward and then backward"})
       .add(Tier::naive, "plain", plain_attention,
            {.about = "standard attention that stores every intermediate in the storage type"})
-      .control("backward-delta-forgotten",
-               [](const GradientProblem& problem, BothAnswer& answer) {
-                 reference_forward(both_params(problem, &answer));
-                 delta_forgotten(problem, answer);
-               })
+      .control("backward-delta-forgotten", delta_forgotten_after_forward)
       .baselines({"plain"});
 }
 

@@ -146,10 +146,7 @@ void declare_both(model::Suite& suite) {
       .oracle("rows and keys in double precision", both_in_double, both_tolerance)
       .yardstick(both_in_storage_precision)
       .invariant("rows are convex combinations and gradients add up", both_are_sound)
-      .control("backward-delta-forgotten", [](const GradientProblem& problem, BothAnswer& answer) {
-        reference_forward(both_params(problem, &answer));
-        delta_forgotten(problem, answer);
-      });
+      .control("backward-delta-forgotten", delta_forgotten_after_forward);
   add_both_passes(both);
   both.baselines({"standard", "torch-flash"});
   add_figures(both, "Attention, both passes");

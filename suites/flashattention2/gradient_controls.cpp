@@ -43,6 +43,11 @@ void delta_forgotten(const GradientProblem& problem, GradientAnswer& answer) {
   }
 }
 
+void delta_forgotten_after_forward(const GradientProblem& problem, BothAnswer& answer) {
+  reference_forward(both_params(problem, &answer));
+  delta_forgotten(problem, answer);
+}
+
 void gradient_scale_forgotten(const GradientProblem& problem, GradientAnswer& answer) {
   const AttentionParams params = backward_params(problem, &answer);
   right_gradients(params);

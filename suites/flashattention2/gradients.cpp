@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <string>
 
 #include "impls/core/parallel.hpp"
-#include "impls/core/random.hpp"
 #include "impls/flashattention2/reference.hpp"
 #include "suites/flashattention2/oracle.hpp"
 #include "suites/flashattention2/plain.hpp"
@@ -14,21 +12,14 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
-constexpr Index kKeysPerHead = 24;
-constexpr Index kMostHeads = 4;
-
 std::vector<SampledKey> sampled_keys(const GradientProblem& problem) {
   const AttentionParams params = forward_params(problem, nullptr);
-  const Index pairs = params.sequences() * params.heads_kv();
+  const Index heads = params.heads_kv();
   std::vector<SampledKey> keys;
-  for (const Index pair :
-       drawn(pairs, kMostHeads, {0, pairs - 1}, core::seed_of(problem.seed, "key heads"))) {
-    const Index seqlen = params.sequence(pair / params.heads_kv()).seqlen_k;
-    const std::vector<Index> edges = {0,   1,   63,         64,         95,        96,
-                                      127, 128, seqlen / 2, seqlen - 2, seqlen - 1};
-    for (const Index column : drawn(seqlen, kKeysPerHead, edges,
-                                    core::seed_of(problem.seed, "keys" + std::to_string(pair)))) {
-      keys.push_back({pair / params.heads_kv(), pair % params.heads_kv(), column});
+  for (const Index pair : sampled_heads(params.sequences() * heads, problem.seed, "key heads")) {
+    const Index seqlen = params.sequence(pair / heads).seqlen_k;
+    for (const Index column : sampled_lines(seqlen, problem.seed, "keys", pair)) {
+      keys.push_back({pair / heads, pair % heads, column});
     }
   }
   return keys;

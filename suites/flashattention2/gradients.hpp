@@ -35,6 +35,8 @@ std::optional<std::string> both_are_sound(const GradientProblem& problem,
 /// Negative controls: wrong on purpose in the sampled rows, zero elsewhere.
 /// ds = p * dp, as if <dout, out> were 0.
 void delta_forgotten(const GradientProblem& problem, GradientAnswer& answer);
+/// The same after a right forward pass.
+void delta_forgotten_after_forward(const GradientProblem& problem, BothAnswer& answer);
 /// dq and dk without the scale of the scores.
 void gradient_scale_forgotten(const GradientProblem& problem, GradientAnswer& answer);
 /// dk and dv start one row too late: the first row that sees a key is missed.

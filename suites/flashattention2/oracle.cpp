@@ -12,15 +12,14 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
-constexpr Index kRowsPerHead = 24;
+constexpr Index kLinesPerHead = 24;
 constexpr Index kMostHeads = 4;
 // The log-sum-exp is summed in single precision whatever the storage type. A key too many or too
 // few moves it by more than this in nearly every row of 512 keys, and in about half of the rows of
 // 16384.
 constexpr double kLseError = 3e-5;
 
-}  // namespace
-
+/// Up to `most` of [0, count), ascending: all, or `fixed` and what is drawn from the seed.
 std::vector<Index> drawn(Index count, Index most, std::vector<Index> fixed, std::uint64_t seed) {
   if (count <= most) {
     std::vector<Index> all(static_cast<std::size_t>(count));
@@ -37,18 +36,27 @@ std::vector<Index> drawn(Index count, Index most, std::vector<Index> fixed, std:
   return fixed;
 }
 
+}  // namespace
+
+std::vector<Index> sampled_heads(Index count, std::uint64_t seed, const std::string& what) {
+  return drawn(count, kMostHeads, {0, count - 1}, core::seed_of(seed, what));
+}
+
+std::vector<Index> sampled_lines(Index count, std::uint64_t seed, const std::string& what,
+                                 Index pair) {
+  const std::vector<Index> edges = {0,   1,   63,        64,        95,       96,
+                                    127, 128, count / 2, count - 2, count - 1};
+  return drawn(count, kLinesPerHead, edges, core::seed_of(seed, what + std::to_string(pair)));
+}
+
 std::vector<SampledRow> sampled_rows(const AttentionProblem& problem) {
   const AttentionParams params = forward_params(problem, nullptr);
-  const Index pairs = params.sequences() * params.heads_q();
+  const Index heads = params.heads_q();
   std::vector<SampledRow> rows;
-  for (const Index pair :
-       drawn(pairs, kMostHeads, {0, pairs - 1}, core::seed_of(problem.seed, "heads"))) {
-    const Index seqlen = params.sequence(pair / params.heads_q()).seqlen_q;
-    const std::vector<Index> edges = {0,   1,   63,         64,         95,        96,
-                                      127, 128, seqlen / 2, seqlen - 2, seqlen - 1};
-    for (const Index row : drawn(seqlen, kRowsPerHead, edges,
-                                 core::seed_of(problem.seed, "rows" + std::to_string(pair)))) {
-      rows.push_back({pair / params.heads_q(), pair % params.heads_q(), row});
+  for (const Index pair : sampled_heads(params.sequences() * heads, problem.seed, "heads")) {
+    const Index seqlen = params.sequence(pair / heads).seqlen_q;
+    for (const Index row : sampled_lines(seqlen, problem.seed, "rows", pair)) {
+      rows.push_back({pair / heads, pair % heads, row});
     }
   }
   return rows;

@@ -19,8 +19,12 @@ struct SampledRow {
 /// drawn from the seed, of every sequence and query head that is drawn.
 std::vector<SampledRow> sampled_rows(const AttentionProblem& problem);
 
-/// Up to `most` of [0, count), ascending: all, or `fixed` and what is drawn from the seed.
-std::vector<Index> drawn(Index count, Index most, std::vector<Index> fixed, std::uint64_t seed);
+/// Up to four of `count` heads, the first and the last among them; `what` tells draws apart.
+std::vector<Index> sampled_heads(Index count, std::uint64_t seed, const std::string& what);
+/// Up to 24 of the `count` rows or keys of the head drawn `pair`-th, those around the edges of
+/// tiles among them.
+std::vector<Index> sampled_lines(Index count, std::uint64_t seed, const std::string& what,
+                                 Index pair);
 
 /// Flat index of the first element of a row in a tensor shaped like q, and of its number in lse.
 Index element_of_row(const AttentionParams& params, const SampledRow& at);
