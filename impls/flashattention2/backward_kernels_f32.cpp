@@ -7,24 +7,16 @@
 #define HWY_TARGET_INCLUDE "impls/flashattention2/backward_kernels_f32.cpp"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "impls/flashattention2/strip_math-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace ashlar::flashattention2::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
 struct Ops {
-  // 512-bit targets have 32 registers, the others are taken to have 16.
-#if HWY_CAP_GE512
-  using Tag = hn::FixedTag<float, 16>;
-  static constexpr int kVectors = 4;
-#else
-  using Tag = hn::CappedTag<float, 8>;
-  static constexpr int kVectors = 2;
-#endif
-  using Vector = hn::Vec<Tag>;
+  using Vector = HWY_NAMESPACE::Vector;
   using Word = Vector;
-  static constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(Tag()));
+  static constexpr Index kLanes = HWY_NAMESPACE::kLanes;
+  static constexpr int kVectors = kStripVectors;
   static constexpr int kStep = 1;
 
   static HWY_INLINE Vector zero() { return hn::Zero(Tag()); }
@@ -52,23 +44,8 @@ struct Ops {
     return hn::IfThenElseZero(hn::And(from, below), v);
   }
 
-  /// 2^x, at least 2^-126, for x up to 126: what the forward pass's kernels compute, explained in
-  /// strip_kernels_f32.cpp. Weights are 1 at most, but x may exceed 0 by the rounding of lse.
-  static HWY_INLINE Vector exp2(Vector x) {
-    const Tag d;
-    const hn::RebindToSigned<Tag> di;
-    const Vector magic = hn::Set(d, 0x1.8p23f + 127.0f);
-    x = hn::Max(hn::Set(d, -126.0f), x);  // in this order x86 keeps a NaN
-    const Vector shifted = hn::Add(x, magic);
-    const Vector f = hn::Sub(x, hn::Sub(shifted, magic));
-    Vector p = hn::Set(d, 0.00132647273f);
-    p = hn::MulAdd(p, f, hn::Set(d, 0.00967151299f));
-    p = hn::MulAdd(p, f, hn::Set(d, 0.0555073358f));
-    p = hn::MulAdd(p, f, hn::Set(d, 0.240222424f));
-    p = hn::MulAdd(p, f, hn::Set(d, 0.693147004f));
-    p = hn::MulAdd(p, f, hn::Set(d, 1.0f));
-    return hn::Mul(p, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(di, shifted))));
-  }
+  /// Weights are 1 at most, but x may exceed 0 by the rounding of lse: up to 126 it is 2^x too.
+  static HWY_INLINE Vector exp2(Vector x) { return exp2_nonpositive(x); }
 
   static HWY_INLINE Word splat(const std::uint32_t* word) {
     return hn::Set(Tag(), *reinterpret_cast<const float*>(word));

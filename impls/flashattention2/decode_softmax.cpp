@@ -15,6 +15,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace ashlar::flashattention2::HWY_NAMESPACE {
 
+// Apart from functions of the same names in strip_math-inl.hpp, of which other files of this
+// namespace are made: here 2^x - 1 is needed too, without cancellation.
+namespace {
+
 namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_CAP_GE512
@@ -105,6 +109,8 @@ HWY_INLINE float exponentiate(float* row, Index count, const Range<Index>& visib
   }
   return hn::GetLane(hn::SumOfLanes(d, sum));
 }
+
+}  // namespace
 
 void soften(const DecodeSoftmax& softmax, Index rows, Index count, const Range<Index>* visible,
             float* scores, DecodeStatistics* statistics) {
