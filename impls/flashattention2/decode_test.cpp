@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "impls/core/simd.hpp"
+#include "impls/flashattention2/test_paths.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 #include "impls/flashattention2/test_yardstick.hpp"
 
@@ -14,26 +15,11 @@ namespace {
 
 using core::DType;
 using testing::packed_shape;
+using testing::Path;
 using testing::Problem;
 using testing::Shape;
 
-/// Every (storage type, instruction set) pair that runs here.
-struct Path {
-  DType dtype;
-  core::Isa isa;
-};
-
-std::vector<Path> paths() {
-  std::vector<Path> all;
-  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    for (const core::Isa isa : decode_isas(dtype)) all.push_back({dtype, isa});
-  }
-  return all;
-}
-
-std::string describe(const Path& path) {
-  return std::string(name_of(path.dtype)) + " on " + std::string(name_of(path.isa));
-}
+std::vector<Path> paths() { return testing::paths_of(decode_isas); }
 
 void run(const AttentionParams& params, const DecodeOptions& options) {
   DecodeWorkspace workspace(params, options);

@@ -8,32 +8,19 @@
 #include <vector>
 
 #include "impls/flashattention2/optimized.hpp"
+#include "impls/flashattention2/test_paths.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
 
 using core::DType;
+using testing::Path;
 using testing::Problem;
 using testing::read;
 using testing::Shape;
 
-struct Path {
-  DType dtype;
-  core::Isa isa;
-};
-
-std::vector<Path> paths() {
-  std::vector<Path> all;
-  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    for (const core::Isa isa : optimized_isas(dtype)) all.push_back({dtype, isa});
-  }
-  return all;
-}
-
-std::string describe(const Path& path) {
-  return std::string(name_of(path.dtype)) + " on " + std::string(name_of(path.isa));
-}
+std::vector<Path> paths() { return testing::paths_of(optimized_isas); }
 
 void run(const AttentionParams& params, const ForwardOptions& options) {
   ForwardWorkspace workspace(params, options);

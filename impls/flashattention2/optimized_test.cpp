@@ -9,6 +9,7 @@
 
 #include "impls/core/aligned_buffer.hpp"
 #include "impls/core/simd.hpp"
+#include "impls/flashattention2/test_paths.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 #include "impls/flashattention2/test_yardstick.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 using core::DType;
 using testing::assign;
 using testing::difference_to_reference;
+using testing::Path;
 using testing::Problem;
 using testing::read;
 using testing::Shape;
@@ -25,19 +27,7 @@ using testing::Shape;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-/// Every (storage type, instruction set) pair that runs here.
-struct Path {
-  DType dtype;
-  core::Isa isa;
-};
-
-std::vector<Path> paths() {
-  std::vector<Path> all;
-  for (const DType dtype : {DType::f32, DType::bf16, DType::f16}) {
-    for (const core::Isa isa : optimized_isas(dtype)) all.push_back({dtype, isa});
-  }
-  return all;
-}
+std::vector<Path> paths() { return testing::paths_of(optimized_isas); }
 
 void run(Problem& problem, const ForwardOptions& options = {}) {
   const AttentionParams params = problem.params();
@@ -68,10 +58,6 @@ std::vector<std::uint8_t> bytes_of(Problem& problem) {
     std::memcpy(bytes.data() + problem.out.bytes(), problem.lse.data(), problem.lse.bytes());
   }
   return bytes;
-}
-
-std::string describe(const Path& path) {
-  return std::string(name_of(path.dtype)) + " on " + std::string(name_of(path.isa));
 }
 
 }  // namespace
