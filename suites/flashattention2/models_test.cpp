@@ -1,5 +1,11 @@
 #include "suites/flashattention2/models.hpp"
 
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <utility>
+
 #include <catch2/catch.hpp>
 
 #include "suites/flashattention2/suite.hpp"
@@ -41,4 +47,29 @@ TEST_CASE("the training model meets the number that it takes, and is made of the
   CHECK(training_rate(no_parameters, 2048, 70, 1) == Approx(120));
   CHECK_THROWS_AS(training_model("7b"), std::invalid_argument);
   CHECK_THROWS_AS(figure_4_rate("fa2", 4096), std::invalid_argument);
+}
+
+TEST_CASE("the rates of the training model are those of the figure's file") {
+  std::ifstream file(ASHLAR_SOURCE_DIR "/suites/flashattention2/reported/figure-4.csv");
+  REQUIRE(file);
+  const std::map<std::string, std::string> names = {
+      {"pytorch", "none"}, {"fa1", "fa1"}, {"fa2", "fa2"}};
+  int found = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream cells(line);
+    std::string row;
+    std::string method;
+    std::getline(cells, row, ',');
+    std::getline(cells, method, ',');
+    if (row != "a100-fb-hd128-c" || !names.contains(method)) continue;
+    for (const std::int64_t seqlen : {512, 1024, 2048, 4096, 8192}) {
+      std::string rate;
+      REQUIRE(std::getline(cells, rate, ','));
+      if (seqlen != 2048 && seqlen != 8192) continue;
+      INFO(line);
+      CHECK(figure_4_rate(names.at(method), seqlen) == std::stod(rate));
+      ++found;
+    }
+  }
+  CHECK(found == 6);
 }
