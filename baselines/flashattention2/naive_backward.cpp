@@ -112,7 +112,7 @@ void backward_group(const AttentionParams& params, const Sequence& at, Index hea
                     const Squares& squares, const View<float, 2>& dk, const View<float, 2>& dv) {
   std::fill_n(dk.data, dk.size(), 0.0f);
   std::fill_n(dv.data, dv.size(), 0.0f);
-  const Index group = params.heads_q() / params.heads_kv();
+  const Index group = params.group();
   for (Index head = head_kv * group; head < (head_kv + 1) * group; ++head) {
     compute_weights<T>(params, at, head, squares);
     compute_gradients<T>(params, at, head, squares);

@@ -5,6 +5,7 @@
 // Source: Dao, "FlashAttention-2", arXiv 2307.08691, sections 2.1 to 2.3, Algorithms 1 and 2; the
 // paper omits the scale. Masks, windows, softcap, dropout and packed sequences mean what they mean
 // in the authors' code (version 2.1 and later), but for the exact dropout mask (dropout.hpp).
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -103,8 +104,10 @@ struct AttentionParams {
   Index heads_q() const { return q.shape[2]; }
   Index heads_kv() const { return k.shape[2]; }
   Index head_dim() const { return q.shape[3]; }
+  /// How many query heads read one key and value head (0 without any).
+  Index group() const { return heads_q() / std::max<Index>(heads_kv(), 1); }
   /// The key and value head that query head `head` reads.
-  Index kv_head(Index head) const { return head / (heads_q() / heads_kv()); }
+  Index kv_head(Index head) const { return head / group(); }
 
   bool packed() const { return !cu_seqlens_q.empty(); }
   Index sequences() const {

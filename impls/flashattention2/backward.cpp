@@ -285,7 +285,7 @@ void BackwardWorkspace::State::run_column_block(const AttentionParams& params,
   const Mask<Index> mask = params.mask(sequence);
   const BlockRange<Index> range =
       row_blocks<Index>(mask, {first, first + keys.count}, tiling.row_block, true);
-  const Index group = params.heads_q() / params.heads_kv();
+  const Index group = params.group();
   tile.begin_keys(sequence, item.head_kv, keys, worker);
   for (Index head = item.head_kv * group; head < (item.head_kv + 1) * group; ++head) {
     for (Index block = range.visit.begin; block < range.visit.end; ++block) {

@@ -41,10 +41,6 @@ bool strides_fit(const Tensor& tensor) {
 
 /// Query heads per K/V head. (Without K/V heads, which validate_forward() refuses, as many as with
 /// one.)
-Index group_of(const AttentionParams& params) {
-  return params.heads_q() / std::max<Index>(params.heads_kv(), 1);
-}
-
 Index row_blocks(const AttentionParams& params) { return (params.seqlen_q() + kRows - 1) / kRows; }
 
 }  // namespace
@@ -63,7 +59,7 @@ std::optional<std::string> unsupported(const AttentionParams& params) {
   if (params.heads_kv() > kGridLimit || params.batch() > kGridLimit) {
     return "more than 65535 K/V heads or batch entries";
   }
-  if (row_blocks(params) * group_of(params) > kGridLimitX) {
+  if (row_blocks(params) * params.group() > kGridLimitX) {
     return "more than 2^31 - 1 blocks of rows that share K and V";
   }
   if (!strides_fit(params.q) || !strides_fit(params.k) || !strides_fit(params.v) ||
@@ -87,7 +83,7 @@ ForwardArguments forward_arguments(const AttentionParams& params) {
   arguments.lse_strides = {.batch = stride_of(params.lse.shape, params.lse.strides, 0),
                            .row = stride_of(params.lse.shape, params.lse.strides, 2),
                            .head = stride_of(params.lse.shape, params.lse.strides, 1)};
-  arguments.group = static_cast<int>(group_of(params));
+  arguments.group = static_cast<int>(params.group());
   arguments.seqlen_q = static_cast<int>(params.seqlen_q());
   arguments.seqlen_k = static_cast<int>(params.seqlen_k());
   arguments.row_blocks = static_cast<int>(row_blocks(params));
@@ -97,7 +93,7 @@ ForwardArguments forward_arguments(const AttentionParams& params) {
 
 GridIndex forward_grid(const AttentionParams& params) {
   if (params.batch() == 0 || params.heads_q() == 0) return {};
-  return {static_cast<unsigned>(row_blocks(params) * group_of(params)),
+  return {static_cast<unsigned>(row_blocks(params) * params.group()),
           static_cast<unsigned>(params.heads_kv()), static_cast<unsigned>(params.batch())};
 }
 

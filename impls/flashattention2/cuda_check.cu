@@ -81,7 +81,7 @@ check::Problem problem_of(const AttentionParams& device) {
   problem.seqlen_q = device.seqlen_q();
   problem.seqlen_k = device.seqlen_k();
   problem.head_dim = device.head_dim();
-  problem.group = device.heads_q() / device.heads_kv();
+  problem.group = device.group();
   problem.scale = device.scale;
   problem.causal = device.causal;
   return problem;

@@ -100,14 +100,14 @@ struct RowPlace {
 };
 /// Row i of a kv head of an item.
 RowPlace place_of(const AttentionParams& params, const DecodeItem& item, Index head_kv, Index i) {
-  const Index group = group_of(params);
+  const Index group = params.group();
   return {head_kv * group + (item.rows.begin + i) % group, (item.rows.begin + i) / group};
 }
 
 /// The queries of an item, head after head.
 void load_queries(const AttentionParams& params, const DecodeLayout& layout,
                   const std::vector<Index>& slots, const DecodeItem& item, float* queries) {
-  const Index group = group_of(params);
+  const Index group = params.group();
   std::fill_n(queries, item.heads.size() * item.rows.size() * layout.width(), 0.0f);
   core::visit_float_type(params.q.dtype, [&]<class T>() {
     const auto q = params.q.as<T>();
@@ -187,7 +187,7 @@ struct DecodeWorkspace::State {
         k_shape(params.k.shape),
         dtype(params.q.dtype) {
     for (Index e = 0; e < layout.head_dim; ++e) slots.push_back(layout.slot(e));
-    const Index rows = std::min(kDecodeRows, group_of(params) * params.seqlen_q());
+    const Index rows = std::min(kDecodeRows, params.group() * params.seqlen_q());
     const auto element_bytes = static_cast<Index>(core::size_of(dtype));
     workers.reserve(static_cast<std::size_t>(threads));
     for (int i = 0; i < threads; ++i)
@@ -220,7 +220,7 @@ struct DecodeWorkspace::State {
 /// The rows of an item along its keys: accumulators and statistics.
 void DecodeWorkspace::State::walk(const AttentionParams& params, const DecodeItem& item,
                                   Worker& worker) const {
-  const Index group = group_of(params);
+  const Index group = params.group();
   const Mask<Index> mask = params.mask(item.sequence);
   for (Index begin = item.keys.begin; begin < item.keys.end; begin += kDecodeKeys) {
     const Range<Index> block{begin, std::min(begin + kDecodeKeys, item.keys.end)};
@@ -358,7 +358,7 @@ void decode_forward(const AttentionParams& params, DecodeWorkspace& workspace) {
     throw std::invalid_argument("the workspace was made for tensors of another shape or type");
   }
   state.plan.update(params);
-  const Index group = group_of(params);
+  const Index group = params.group();
   const auto attend = [&](std::int64_t number, int worker) {
     const core::Range range("flashattention2 split", number);
     state.attend(params, state.plan.item(params, number),

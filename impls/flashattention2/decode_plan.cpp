@@ -21,7 +21,7 @@ Range<Index> seen_by_all(const AttentionParams& params, const Sequence& sequence
 }
 
 Index chunks_of(const AttentionParams& params, const Sequence& sequence) {
-  return divide_up(group_of(params) * sequence.seqlen_q, kDecodeRows);
+  return divide_up(params.group() * sequence.seqlen_q, kDecodeRows);
 }
 
 /// Heads that one item takes. All that fit while queries and accumulators leave most of an L2 to
@@ -29,7 +29,7 @@ Index chunks_of(const AttentionParams& params, const Sequence& sequence) {
 Index heads_of_item(const AttentionParams& params, const DecodeLayout& layout) {
   constexpr Index kStateBytes = 128 * 1024;
   if (std::abs(params.k.strides[2]) > std::abs(params.k.strides[1])) return 1;
-  const Index rows = std::min(kDecodeRows, group_of(params) * params.seqlen_q());
+  const Index rows = std::min(kDecodeRows, params.group() * params.seqlen_q());
   const Index head_bytes = 2 * rows * layout.width() * static_cast<Index>(sizeof(float));
   return std::clamp<Index>(kStateBytes / std::max<Index>(head_bytes, 1), 1, params.heads_kv());
 }
@@ -70,7 +70,7 @@ DecodeItem DecodePlan::item(const AttentionParams& params, Index number) const {
   const Index first_head = rest % head_items * heads_;
   item.heads = {first_head, std::min(first_head + heads_, params.heads_kv())};
   rest /= head_items;
-  const Index group = group_of(params);
+  const Index group = params.group();
   const Index chunks = chunks_of(params, item.sequence);
   const Index first_row = rest % chunks * kDecodeRows;
   item.rows = {first_row, std::min(first_row + kDecodeRows, group * item.sequence.seqlen_q)};

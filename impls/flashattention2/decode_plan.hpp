@@ -10,11 +10,6 @@ namespace ashlar::flashattention2 {
 /// Rows of one kv head that walk along the keys together: 16 query rows of a group of 8.
 inline constexpr Index kDecodeRows = 128;
 
-/// Query heads per kv head.
-inline Index group_of(const AttentionParams& params) {
-  return params.heads_q() / params.heads_kv();
-}
-
 /// One item: what a thread takes at a time.
 struct DecodeItem {
   Sequence sequence;

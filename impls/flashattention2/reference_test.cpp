@@ -35,7 +35,7 @@ double rounding_of(DType dtype) {
 /// The definition once more in the plainest form: exponentials without a maximum, over an explicit
 /// mask.
 std::vector<double> by_definition(const AttentionParams& params, Index b, Index h, Index r) {
-  const Index group = params.heads_q() / params.heads_kv();
+  const Index group = params.group();
   std::vector<double> out(static_cast<std::size_t>(params.head_dim()), 0.0);
   double sum = 0;
   for (Index c = 0; c < params.seqlen_k(); ++c) {

@@ -48,7 +48,7 @@ StripDriver::StripDriver(const AttentionParams& params, const StripKernels& kern
       features_(strip_features(kernels)),
       packed_(packed),
       skip_masked_(skip_masked),
-      group_(params.heads_q() / params.heads_kv()),
+      group_(params.group()),
       // What tanh leaves is in units of the cap.
       to_log2_((params.softcap > 0 ? params.softcap : params.scale) * std::numbers::log2e_v<float>),
       cap_factor_(params.softcap > 0 ? params.scale / params.softcap : 0.0f),

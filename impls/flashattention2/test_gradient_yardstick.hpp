@@ -233,7 +233,7 @@ struct Line {
 template <class T>
 void add_head(const AttentionParams& wide, const Sequence& sequence, Index head,
               ExpectedGradients& expected) {
-  const Index group = wide.heads_q() / wide.heads_kv();
+  const Index group = wide.group();
   const Index kv = wide.kv_head(head);
   const Mask<Index> mask = wide.mask(sequence);
   const auto scale = static_cast<double>(wide.scale);
@@ -259,7 +259,7 @@ void add_head(const AttentionParams& wide, const Sequence& sequence, Index head,
 /// The reference's gradients of one key and value head and its group of query heads.
 inline void add_reference(const AttentionParams& wide, const RowStatistics& statistics,
                           const Sequence& sequence, Index kv, Gradients& gradients) {
-  const Index group = wide.heads_q() / wide.heads_kv();
+  const Index group = wide.group();
   for (Index h = kv * group; h < (kv + 1) * group; ++h) {
     for (Index row = 0; row < sequence.seqlen_q; ++row) {
       const std::vector<double> dq =
@@ -300,7 +300,7 @@ inline ExpectedGradients expect_gradients(const AttentionParams& params) {
     constexpr Index kWorthThreads = 1'000'000;
     const Index work = sequence.seqlen_q * sequence.seqlen_k * params.heads_q() * params.head_dim();
     const auto compute = [&](Index kv, int) {
-      const Index group = params.heads_q() / params.heads_kv();
+      const Index group = params.group();
       add_reference(wide, given, sequence, kv, expected.given);
       if (with_plain) add_reference(wide, exact, sequence, kv, expected.exact);
       for (Index h = kv * group; h < (kv + 1) * group; ++h) {

@@ -53,7 +53,7 @@ class Head {
         sequence_(params.sequence(id)),
         mask_(params.mask(sequence_)),
         head_kv_(head_kv),
-        group_(params.heads_q() / params.heads_kv()) {}
+        group_(params.group()) {}
 
   /// sum q dq - sum k dk
   Balance of_scores(const model::TensorView& dq, const model::TensorView& dk) const {
