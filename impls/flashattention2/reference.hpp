@@ -32,6 +32,8 @@ struct RowStatistics {
 /// Of one sequence, from params.out and params.lse as they are: the gradients that follow are those
 /// of an implementation that is handed the same.
 RowStatistics given_statistics(const AttentionParams& params, Index sequence);
+/// Of all sequences.
+std::vector<RowStatistics> given_statistics(const AttentionParams& params);
 /// The same from q, k and v in double precision; params.out and params.lse may be empty.
 RowStatistics exact_statistics(const AttentionParams& params, Index sequence);
 

@@ -48,7 +48,7 @@ KeyGradient key_gradient(const AttentionParams& params, const RowStatistics& sta
                          Index sequence, Index head_kv, Index column) {
   const auto width = static_cast<std::size_t>(params.head_dim());
   KeyGradient sum{std::vector<double>(width, 0.0), std::vector<double>(width, 0.0)};
-  const Index group = params.heads_q() / params.heads_kv();
+  const Index group = params.group();
   for (Index h = head_kv * group; h < (head_kv + 1) * group; ++h) {
     const ReferenceHead<T> head(params, sequence, h);
     const Range<Index> rows = head.mask().rows(column);
@@ -109,6 +109,12 @@ RowStatistics given_statistics(const AttentionParams& params, Index id) {
                        head.dot(head.dout(row), head.out(row)));
     });
   });
+}
+
+std::vector<RowStatistics> given_statistics(const AttentionParams& params) {
+  std::vector<RowStatistics> all;
+  for (Index id = 0; id < params.sequences(); ++id) all.push_back(given_statistics(params, id));
+  return all;
 }
 
 RowStatistics exact_statistics(const AttentionParams& params, Index id) {

@@ -31,11 +31,11 @@ void overwrite(const core::AnyView<4>& tensor, const model::ExpectedTensor& with
 void delta_forgotten(const GradientProblem& problem, GradientAnswer& answer) {
   const AttentionParams params = backward_params(problem, &answer);
   right_gradients(params);
-  RowStatistics statistics = given_statistics(params, 0);
-  std::fill(statistics.delta.begin(), statistics.delta.end(), 0.0);
+  std::vector<RowStatistics> statistics = given_statistics(params);
+  for (RowStatistics& one : statistics) std::fill(one.delta.begin(), one.delta.end(), 0.0);
   for (const SampledRow& at : sampled_rows(problem)) {
-    const std::vector<double> dq =
-        reference_query_gradient(params, statistics, at.sequence, at.head, at.row);
+    const std::vector<double> dq = reference_query_gradient(
+        params, statistics[static_cast<std::size_t>(at.sequence)], at.sequence, at.head, at.row);
     const Index first = element_of_row(params, at);
     for (std::size_t k = 0; k < dq.size(); ++k) {
       store(params.dq, 0, 0, 0, first + static_cast<Index>(k), static_cast<float>(dq[k]));

@@ -60,14 +60,6 @@ model::Expected collect(const GradientProblem& problem, ComputeRow compute_row,
   return expected;
 }
 
-std::vector<RowStatistics> statistics_of(const AttentionParams& params) {
-  std::vector<RowStatistics> statistics;
-  for (Index id = 0; id < params.sequences(); ++id) {
-    statistics.push_back(given_statistics(params, id));
-  }
-  return statistics;
-}
-
 model::Expected joined(model::Expected first, model::Expected second) {
   std::move(second.begin(), second.end(), std::back_inserter(first));
   return first;
@@ -77,7 +69,7 @@ model::Expected joined(model::Expected first, model::Expected second) {
 
 model::Expected gradients_in_double(const GradientProblem& problem) {
   const AttentionParams params = backward_params(problem, nullptr);
-  const std::vector<RowStatistics> statistics = statistics_of(params);
+  const std::vector<RowStatistics> statistics = given_statistics(params);
   return collect(
       problem,
       [&](const SampledRow& at) {
@@ -92,7 +84,7 @@ model::Expected gradients_in_double(const GradientProblem& problem) {
 
 model::Expected gradients_in_storage_precision(const GradientProblem& problem) {
   const AttentionParams params = backward_params(problem, nullptr);
-  const std::vector<RowStatistics> statistics = statistics_of(params);
+  const std::vector<RowStatistics> statistics = given_statistics(params);
   return collect(
       problem,
       [&](const SampledRow& at) {

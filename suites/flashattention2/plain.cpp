@@ -104,7 +104,7 @@ KeyGradient plain_key_gradient(const AttentionParams& params, const RowStatistic
                                const SampledKey& at) {
   const Sequence sequence = params.sequence(at.sequence);
   const auto width = static_cast<std::size_t>(params.head_dim());
-  const Index group = params.heads_q() / params.heads_kv();
+  const Index group = params.group();
   KeyGradient sum{std::vector<double>(width, 0.0), std::vector<double>(width, 0.0)};
   for (Index h = at.head_kv * group; h < (at.head_kv + 1) * group; ++h) {
     const Range<Index> rows = params.mask(sequence).rows(at.column);
@@ -149,10 +149,7 @@ void plain_attention(const GradientProblem& problem, BothAnswer& answer) {
     store_row(params.out, element_of_row(params, at), plain.out);
     params.lse.data[element_of_lse(params, at)] = static_cast<float>(plain.lse);
   });
-  std::vector<RowStatistics> statistics;
-  for (Index id = 0; id < params.sequences(); ++id) {
-    statistics.push_back(given_statistics(params, id));
-  }
+  const std::vector<RowStatistics> statistics = given_statistics(params);
   for_each_line(params, params.heads_q(), rows, [&](Index id, Index head, Index row) {
     const SampledRow at{id, head, row};
     store_row(params.dq, element_of_row(params, at),
