@@ -127,9 +127,9 @@ void check_plausible(const Rate& rate) {
   CHECK(rate.bursts >= 1);
 }
 
-TEST_CASE("measured rates are finite, positive and consistent") {
-  // Short bursts: a team of equals may gain nothing that one thread does not have. CPU time is what
-  // other people's work on this machine does not change.
+TEST_CASE("measured rates are finite and positive") {
+  // How the rates of teams compare is nothing to ask of short bursts: whoever else computes on this
+  // machine may stop between two of them.
   CalibrationOptions options;
   options.bursts = 6;
   options.limit_s = 0.5;
@@ -140,7 +140,6 @@ TEST_CASE("measured rates are finite, positive and consistent") {
   CHECK(calibration.timer_cost_ns > 0);
   CHECK(calibration.cpu_timer_cost_ns > 0);
   CHECK(calibration.copy_buffer_bytes >= 1 << 20);
-  const TeamRates& one = calibration.teams[0];
   for (const TeamRates& team : calibration.teams) {
     check_plausible(team.f32_gflops);
     check_plausible(team.copy_gb_per_s);
@@ -148,8 +147,6 @@ TEST_CASE("measured rates are finite, positive and consistent") {
     if (team.bf16_gflops) check_plausible(*team.bf16_gflops);
     CHECK(team.sgemm_gflops.has_value() == onednn_version().has_value());
     if (team.sgemm_gflops) check_plausible(*team.sgemm_gflops);
-    const double most = std::max(one.f32_gflops.rate, one.f32_gflops.rate_by_cpu_time);
-    CHECK(team.f32_gflops.rate <= 1.1 * team.threads * most);
   }
   CHECK(from_json(to_json(calibration)) == calibration);
 }
