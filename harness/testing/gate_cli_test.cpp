@@ -196,10 +196,14 @@ TEST_CASE("an unclear case is inconclusive when asked to be strict") {
                                     "--where", "variant=plain", "--threads", "1"};
   CHECK(run_program(kToy, words, folder.path()).status == 0);
   words.emplace_back("--strict");
-  const Ended strict = run_program(kToy, words, folder.path());
-  const bool unclear = strict.output.find("1 unclear") != std::string::npos;
-  CHECK(strict.status == (unclear ? 4 : 0));
-#ifndef __SANITIZE_ADDRESS__  // instrumented, the case is long enough to be judged
+  // Where others slow it down, or instrumentation does, the case is long enough to be judged.
+  bool unclear = false;
+  for (int attempt = 0; attempt < 10 && !unclear; ++attempt) {
+    const Ended strict = run_program(kToy, words, folder.path());
+    unclear = strict.output.find("1 unclear") != std::string::npos;
+    CHECK(strict.status == (unclear ? 4 : 0));
+  }
+#ifndef __SANITIZE_ADDRESS__
   CHECK(unclear);
 #endif
 }
