@@ -23,7 +23,8 @@ if(TARGET ashlar)
   set_tests_properties(tables_fresh PROPERTIES LABELS tree TIMEOUT 120)
 endif()
 
-# Each header is compiled alone, twice included: it needs nothing before it and has its guard.
+# Each header needs nothing before it, and has its guard: where a source file of the same name includes it
+# first, that is the proof; the others are compiled alone.
 set(patterns impls/*.hpp)
 if(ASHLAR_HARNESS)
   list(APPEND patterns harness/*.hpp baselines/*.hpp suites/*.hpp)
@@ -32,11 +33,23 @@ file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${pat
 list(FILTER headers EXCLUDE REGEX "_inl\\.hpp$")  # text that is included in the middle of other files
 set(sources)
 foreach(header IN LISTS headers)
-  set(source ${PROJECT_BINARY_DIR}/headers/${header}.cpp)
-  file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${header}\"\n#include \"${header}\"\n" @ONLY)
-  list(APPEND sources ${source})
+  file(STRINGS ${header} guard REGEX "^#pragma once$|^#if.*HWY_TARGET_TOGGLE" LIMIT_COUNT 1)
+  if(NOT guard)
+    message(FATAL_ERROR "${header}: no #pragma once")
+  endif()
+  string(REGEX REPLACE "\\.hpp$" ".cpp" own ${PROJECT_SOURCE_DIR}/${header})
+  set(first)
+  if(EXISTS ${own})
+    file(STRINGS ${own} first REGEX "^#include" LIMIT_COUNT 1)
+  endif()
+  if(NOT first STREQUAL "#include \"${header}\"")
+    set(source ${PROJECT_BINARY_DIR}/headers/${header}.cpp)
+    file(CONFIGURE OUTPUT ${source} CONTENT "#include \"${header}\"\n" @ONLY)
+    list(APPEND sources ${source})
+  endif()
 endforeach()
 add_library(ashlar_headers OBJECT ${sources})
+set_target_properties(ashlar_headers PROPERTIES UNITY_BUILD OFF)
 # The libraries give the include folders of what their headers use.
 foreach(folder impls baselines harness suites)
   if(folder STREQUAL "impls" OR ASHLAR_HARNESS)
