@@ -66,7 +66,7 @@ void run_key_block(const StripDriver& driver, const AttentionParams& params, Ind
   for (Index first = 0; first < params.seqlen_q(); first += kStripRows) {
     const Strip strip{params.sequence(batch), head, first};
     const Index last = std::min<Index>(first + kStripRows, params.seqlen_q()) - 1;
-    const View view = driver.view(strip, begin, end);
+    const auto view = driver.view(strip, begin, end);
     if (view.empty()) continue;
     driver.load_queries(strip, queries);
     StripStatistics block = empty_statistics();

@@ -10,7 +10,7 @@
 namespace ashlar::flashattention2::baselines {
 namespace {
 
-const AttentionParams& supported(const AttentionParams& params, ProductLibrary library) {
+const AttentionParams& supported_backward(const AttentionParams& params, ProductLibrary library) {
   validate_backward(params);
   if (const auto reason = unfused_backward_unsupported(params, library)) {
     throw std::invalid_argument(*reason);
@@ -33,7 +33,7 @@ std::optional<std::string> standard_openblas_backward_unsupported(const Attentio
 }
 
 StandardTrainingStep::StandardTrainingStep(const AttentionParams& params, ProductLibrary library)
-    : params_(supported(params, library)),
+    : params_(supported_backward(params, library)),
       heads_in_parallel_(
           prefer_heads(params, params.batch() * params.heads_kv(), core::thread_count())),
       threads_(core::thread_count()),
@@ -85,7 +85,7 @@ void StandardTrainingStep::forward(const AttentionParams& params) {
 /// One kv head with the query heads that read it, up to the sums of dk and dv.
 void StandardTrainingStep::backward_group(Index item, int worker) {
   const Index batch = item / params_.heads_kv();
-  const Index group = params_.heads_q() / params_.heads_kv();
+  const Index group = params_.group();
   const Index first = item % params_.heads_kv() * group;
   sums_.clear(worker);
   for (Index head = first; head < first + group; ++head) {

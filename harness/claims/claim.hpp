@@ -25,10 +25,12 @@ namespace ashlar::claims {
 using model::Point;
 using model::Value;
 
+inline constexpr double kInf = std::numeric_limits<double>::infinity();
+
 /// A closed interval of wanted values.
 struct Range {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
+  double low = -kInf;
+  double high = kInf;
 
   bool contains(double value) const { return low <= value && value <= high; }
   bool operator==(const Range&) const = default;

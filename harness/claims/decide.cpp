@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,7 +13,6 @@ namespace ashlar::claims::detail {
 
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr std::size_t kMostCellsNamed = 3;
 
 /// Which cell speaks for all: by outcome, then by the distance from what was expected.

@@ -1,18 +1,17 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "harness/claims/forms.hpp"
+#include "harness/statistics/interval.hpp"
 
 namespace ashlar::claims::detail {
 
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using statistics::kNaN;
 
 /// The steps of one run that differ only in the axis `along`, in its order.
 struct Chain {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -19,8 +18,6 @@ using testing::kFast;
 using testing::Records;
 using testing::StudyRecord;
 using testing::verdict_of;
-
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 TEST_CASE("count") {
   Records records;

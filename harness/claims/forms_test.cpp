@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 
 #include <catch2/catch.hpp>
 
@@ -14,8 +13,6 @@ using testing::kBoth;
 using testing::kFast;
 using testing::Records;
 using testing::verdict_of;
-
-constexpr double kInf = std::numeric_limits<double>::infinity();
 
 TEST_CASE("within: built-in metrics") {
   Records records;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <span>
 
 #include "harness/statistics/bootstrap.hpp"
@@ -14,7 +13,8 @@ namespace ashlar::claims::detail {
 
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using statistics::kNaN;
+
 using Spans = std::vector<std::span<const double>>;
 
 Spans spans_of(const Series& series) {

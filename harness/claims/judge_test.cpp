@@ -1,19 +1,17 @@
-#include <limits>
 
 #include <catch2/catch.hpp>
 
 #include "harness/claims/testing.hpp"
+#include "harness/statistics/interval.hpp"
 
 namespace ashlar::claims {
 namespace {
 
+using statistics::kNaN;
 using testing::ratio;
 using testing::Records;
 using testing::twice;
 using testing::verdict_of;
-
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 TEST_CASE("the verdict follows from the interval alone") {
   const Range expect{2, 3};

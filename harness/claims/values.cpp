@@ -16,8 +16,6 @@ namespace {
 using record::CaseRecord;
 using record::Status;
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 Series failed(std::string problem) {
   Series series;
   series.problem = std::move(problem);

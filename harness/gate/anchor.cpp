@@ -12,7 +12,7 @@ namespace ashlar::gate {
 
 namespace {
 
-constexpr std::size_t kTableEntries = std::size_t{64} << 10;  // 256 KiB
+constexpr std::size_t kAnchorEntries = std::size_t{64} << 10;  // 256 KiB
 
 std::int64_t clock_ns(clockid_t clock) {
   timespec now{};
@@ -22,7 +22,7 @@ std::int64_t clock_ns(clockid_t clock) {
 
 }  // namespace
 
-WorkAnchor::WorkAnchor(std::int64_t wanted_ns) : next_(kTableEntries) {
+WorkAnchor::WorkAnchor(std::int64_t wanted_ns) : next_(kAnchorEntries) {
   // Sattolo's shuffle: one cycle through all entries, so that the walk sees the whole table.
   std::iota(next_.begin(), next_.end(), 0u);
   statistics::SplitMix64 random(1);
@@ -40,7 +40,7 @@ WorkAnchor::WorkAnchor(std::int64_t wanted_ns) : next_(kTableEntries) {
 
 /// Arithmetic that no cache can delay beside a walk that every cache can.
 void WorkAnchor::work(std::int64_t steps) {
-  std::uint32_t at = static_cast<std::uint32_t>(state_ % kTableEntries);
+  std::uint32_t at = static_cast<std::uint32_t>(state_ % kAnchorEntries);
   std::uint64_t mixed = state_;
   for (std::int64_t i = 0; i < steps; ++i) {
     if (i % 8 == 0) at = next_[at];

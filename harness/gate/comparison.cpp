@@ -16,8 +16,6 @@ constexpr double kSignificance = 0.05;  // of the false discovery rate and of th
 constexpr double kMostSwitched = 0.25;  // of a quiet case's samples
 constexpr std::size_t kFewestToMoveTogether = 5;
 
-double per_cent(double log_ratio) { return 100 * std::expm1(log_ratio); }
-
 /// Measures and decides; one object per call of compare().
 class Judge {
  public:

@@ -6,6 +6,7 @@
 // slow to change (frequency, a neighbour) is in both minima and leaves their ratio. The interval
 // is never narrower than the spread between process pairs allows, as groups of one pair share that
 // pair's memory layout, nor than the clock's resolution allows.
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,6 +17,9 @@
 #include "harness/statistics/interval.hpp"
 
 namespace ashlar::gate {
+
+/// What a logarithm of a ratio of times is as a change.
+inline double per_cent(double log_ratio) { return 100 * std::expm1(log_ratio); }
 
 enum class Verdict { same, faster, slower, unclear, disturbed };
 std::string_view name_of(Verdict verdict);

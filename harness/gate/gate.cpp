@@ -23,7 +23,7 @@ std::vector<Listed> left_out(const run::Plan& plan) {
   return listed;
 }
 
-std::string words(const Fate& fate) {
+std::string in_brackets(const Fate& fate) {
   switch (fate.kind) {
     case Fate::Kind::fine:
       return "fine";
@@ -46,8 +46,8 @@ std::string why_lost(const Case& one) {
   if (one.base.kind == Kind::absent) return "only in head";
   if (one.head.kind == Kind::absent) return "only in base";
   if (one.base.kind == one.head.kind && one.base.reason == one.head.reason)
-    return fmt::format("{} in both", words(one.head));
-  return fmt::format("base: {}; head: {}", words(one.base), words(one.head));
+    return fmt::format("{} in both", in_brackets(one.head));
+  return fmt::format("base: {}; head: {}", in_brackets(one.base), in_brackets(one.head));
 }
 
 void judge_hard(Report& report) {

@@ -15,8 +15,6 @@ namespace {
 using report::count_of;
 using report::escape_markdown;
 
-double per_cent(double log_ratio) { return 100 * std::expm1(log_ratio); }
-
 std::string time_of(double nanoseconds) { return report::time_text({.value = nanoseconds}); }
 
 std::string bold(const std::string& text) { return fmt::format("**{}**", text); }

@@ -118,7 +118,7 @@ std::map<Verdict, int> simulate(const Noise& noise, double change, double margin
   return counts;
 }
 
-const double kMargin = std::log(1.05);
+const double kSimulated = std::log(1.05);
 constexpr int kComparisons = 200;
 
 const Noise kQuiet{};
@@ -131,7 +131,7 @@ const Noise kSecond{.second_process = 0.02};
 
 TEST_CASE("no simulated machine makes the gate call equal programs slower, and most are the same") {
   for (const Noise& noise : {kQuiet, kDrifting, kContended, kLayouts, kSecond}) {
-    auto counts = simulate(noise, 0, kMargin, kComparisons);
+    auto counts = simulate(noise, 0, kSimulated, kComparisons);
     INFO("drift " << noise.drift << ", hits " << noise.hit_share << ", layout " << noise.layout
                   << ", second " << noise.second_process);
     CHECK(counts[Verdict::slower] == 0);
@@ -150,5 +150,5 @@ TEST_CASE("slow-downs are found: ten per cent nearly always, five mostly, at a m
 }
 
 TEST_CASE("a slow-down within the margin fails nobody") {
-  CHECK(simulate(kQuiet, std::log(1.03), kMargin, 50)[Verdict::slower] == 0);
+  CHECK(simulate(kQuiet, std::log(1.03), kSimulated, 50)[Verdict::slower] == 0);
 }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "harness/machine/calibration.hpp"
+#include "harness/machine/or_null.hpp"
 
 namespace ashlar::machine {
 namespace {
@@ -17,11 +18,6 @@ Json rate_to_json(const Rate& rate) {
 
 Json rate_to_json(const std::optional<Rate>& rate) {
   return rate ? rate_to_json(*rate) : Json(nullptr);
-}
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
 }
 
 /// Typed access with the path of what is wrong in the message.

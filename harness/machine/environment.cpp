@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "harness/machine/matmul.hpp"
+#include "harness/machine/or_null.hpp"
 #include "harness/machine/sha256.hpp"
 #include "harness/machine/team.hpp"
 
@@ -23,11 +24,6 @@ extern char** environ;
 
 namespace ashlar::machine {
 namespace {
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
 
 Json host_hash(const System& system) {
   const auto name = system.line("/proc/sys/kernel/hostname");

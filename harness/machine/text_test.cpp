@@ -10,7 +10,7 @@ namespace {
 
 using Catch::Contains;
 
-Calibration sample() {
+Calibration disturbed() {
   Calibration calibration;
   calibration.f32_isa = "avx2";
   calibration.copy_method = "memcpy";
@@ -25,7 +25,7 @@ Calibration sample() {
 }
 
 TEST_CASE("the machine is shown to people") {
-  const Calibration calibration = sample();
+  const Calibration calibration = disturbed();
   const std::string text = describe(capture_environment(), describe_build(), &calibration);
   CHECK_THAT(text, Contains("machine        ") && Contains("100.0") && Contains("15.2"));
   CHECK_THAT(text, Contains("120.0*"));
@@ -43,10 +43,11 @@ TEST_CASE("a machine of which nothing is known is shown as such") {
 TEST_CASE("flags and drift in words") {
   CHECK(describe_flag("new-flag@3") == "new-flag@3");
   CHECK_THAT(describe_flag("copy-disturbed@1"), Contains("copy on 1 thread:"));
-  Calibration end = sample();
-  CHECK(describe(drift(sample(), end)).empty());
+  Calibration end = disturbed();
+  CHECK(describe(drift(disturbed(), end)).empty());
   end.teams[0].f32_gflops.rate = 90;
-  CHECK(describe(drift(sample(), end)) == "f32 on 1 threads drifted by -10.0 % (100.0 to 90.0)\n");
+  CHECK(describe(drift(disturbed(), end)) ==
+        "f32 on 1 threads drifted by -10.0 % (100.0 to 90.0)\n");
 }
 
 }  // namespace

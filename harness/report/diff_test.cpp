@@ -18,7 +18,7 @@ using record::RecordSet;
 
 const char* const kSmall = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
 
-Filter small() {
+Filter smallest() {
   Filter filter;
   filter.only = kSmall;
   return filter;
@@ -37,7 +37,7 @@ RecordSet later(double times, double rates) {
 
 std::map<std::string, Json> rows_of(const RecordSet& before, const RecordSet& after) {
   std::map<std::string, Json> rows;
-  for (const Json& row : Json::parse(diff_table(before, after, Format::json, small())))
+  for (const Json& row : Json::parse(diff_table(before, after, Format::json, smallest())))
     rows[row["implementation"]] = row;
   return rows;
 }
@@ -58,7 +58,7 @@ TEST_CASE("without a calibration nothing is normalised") {
   RecordSet after = later(2, 1);
   after.runs[0].calibration = nullptr;
   CHECK(rows_of(attention_sweep(2), after).at("flash")["normalised_ratio"].is_null());
-  CHECK_THAT(diff_table(attention_sweep(2), after, Format::markdown, small()),
+  CHECK_THAT(diff_table(attention_sweep(2), after, Format::markdown, smallest()),
              Contains("Not normalised: a run without calibration."));
 }
 
@@ -69,7 +69,7 @@ TEST_CASE("changes of status, and cases of one run only") {
   std::erase_if(after.cases, [](const auto& one) { return one.implementation == "standard"; });
   for (record::CaseRecord& one : after.cases)
     if (one.implementation == "naive") refuse(one, record::Status::crashed, "signal 11");
-  const std::string text = diff_table(before, after, Format::markdown, small());
+  const std::string text = diff_table(before, after, Format::markdown, smallest());
   CHECK_THAT(text, Contains("Across runs: no verdict.") && Contains("`ashlar gate`"));
   CHECK_THAT(text,
              Contains("was ok, is crashed") && Contains("only in A") && Contains("only in B"));
@@ -83,8 +83,9 @@ TEST_CASE("changes of status, and cases of one run only") {
 
 TEST_CASE("every format, and what cannot be compared") {
   const RecordSet before = attention_sweep(2);
-  CHECK_THAT(diff_table(before, later(1, 1), Format::latex, small()), Contains("\\begin{tabular}"));
-  CHECK_THAT(diff_table(before, later(1, 1), Format::csv, small()),
+  CHECK_THAT(diff_table(before, later(1, 1), Format::latex, smallest()),
+             Contains("\\begin{tabular}"));
+  CHECK_THAT(diff_table(before, later(1, 1), Format::csv, smallest()),
              Contains("across_runs,run_a,run_b"));
   RecordSet two = before;
   for (const auto& one : later(1, 1).cases) two.cases.push_back(one);

@@ -23,16 +23,16 @@ Filter only(const std::string& pattern) {
   return filter;
 }
 
-const char* const kSmall = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
+const char* const kSmallest = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
 
 TEST_CASE("google-benchmark: a repetition per sample, then the aggregates") {
-  const Json json = Json::parse(export_google_benchmark(attention_sweep(2), only(kSmall)));
+  const Json json = Json::parse(export_google_benchmark(attention_sweep(2), only(kSmallest)));
   CHECK(json["context"]["date"] == "2026-07-04T10:15:00Z");
   CHECK(json["context"]["host_name"] == "amd-epyc-zen5-2c");
   std::map<std::string, std::vector<Json>> rows;
   for (const Json& row : json["benchmarks"]) rows[row["run_name"]].push_back(row);
   CHECK(rows.size() == 4);  // flash-bf16-dot is unsupported, reference has no record here
-  const auto& flash = rows.at("attention/forward/" + std::string(kSmall) + "flash");
+  const auto& flash = rows.at("attention/forward/" + std::string(kSmallest) + "flash");
   REQUIRE(flash.size() == 34);
   for (std::size_t i = 0; i < 30; ++i) {
     CHECK(flash[i]["name"] == flash[i]["run_name"]);
@@ -76,8 +76,8 @@ TEST_CASE("formats with room for one run refuse two, and name them") {
 }
 
 TEST_CASE("bencher: latency in ns and throughput in FLOP/s, with the ends of the interval") {
-  const Json json = Json::parse(export_bencher(attention_sweep(3), only(kSmall)));
-  const Json& flash = json.at("attention/forward/" + std::string(kSmall) + "flash");
+  const Json json = Json::parse(export_bencher(attention_sweep(3), only(kSmallest)));
+  const Json& flash = json.at("attention/forward/" + std::string(kSmallest) + "flash");
   const Json& latency = flash["latency"];
   CHECK(latency["lower_value"].get<double>() <= latency["value"].get<double>());
   CHECK(latency["value"].get<double>() <= latency["upper_value"].get<double>());
@@ -111,7 +111,7 @@ TEST_CASE("junit: what is wrong fails, what crashed is an error, what is unsuppo
   control.control = true;
   control.accepted = true;
   records.checks.push_back(control);
-  const std::string xml = export_junit(records, {}, only(kSmall));
+  const std::string xml = export_junit(records, {}, only(kSmallest));
   CHECK_THAT(xml, Contains("<testsuite name=\"attention.forward\" tests=\"6\" failures=\"2\" "
                            "errors=\"1\" skipped=\"1\" "
                            "timestamp=\"2026-07-04T10:15:00Z\" hostname=\"amd-epyc-zen5-2c\">"));
@@ -138,7 +138,7 @@ TEST_CASE("junit: only a required claim that is contradicted fails") {
   add("bad", claims::Outcome::contradicted, false);
   add("worse", claims::Outcome::contradicted, true);
   add("far", claims::Outcome::out_of_reach, true);
-  const std::string xml = export_junit(attention_sweep(1), {judged}, only(kSmall));
+  const std::string xml = export_junit(attention_sweep(1), {judged}, only(kSmallest));
   CHECK_THAT(xml, Contains("<testsuite name=\"attention.claims\" tests=\"4\" failures=\"1\" "
                            "errors=\"0\" skipped=\"1\""));
   CHECK_THAT(xml, Contains("<system-out>contradicted: so it is</system-out>"));
@@ -147,12 +147,13 @@ TEST_CASE("junit: only a required claim that is contradicted fails") {
 }
 
 TEST_CASE("csv: a row per round, or per sample") {
-  const std::string rounds = export_csv(attention_sweep(2), only(std::string(kSmall) + "flash$"));
+  const std::string rounds =
+      export_csv(attention_sweep(2), only(std::string(kSmallest) + "flash$"));
   CHECK(std::count(rounds.begin(), rounds.end(), '\n') == 3);
   CHECK_THAT(rounds,
              Contains(",median_ns,min_ns,max_ns,cpu_median_ns,") && Contains("point.seqlen"));
   const std::string samples =
-      export_csv_samples(attention_sweep(2), only(std::string(kSmall) + "flash$"));
+      export_csv_samples(attention_sweep(2), only(std::string(kSmallest) + "flash$"));
   CHECK(std::count(samples.begin(), samples.end(), '\n') == 31);
   CHECK_THAT(
       samples,

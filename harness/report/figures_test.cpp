@@ -52,7 +52,7 @@ const Series* series(const Panel& panel, const std::string& name) {
 }
 
 /// A small experiment with one figure.
-RecordSet small() {
+RecordSet one_figure() {
   RecordSet records = made_up::attention_sweep(1);
   std::erase_if(records.cases, [](const auto& record) {
     return record.point.integer("head_dim") != 64 || record.point.flag("causal") ||
@@ -196,7 +196,7 @@ TEST_CASE("a speed-up figure leaves the baseline out", "[report]") {
 }
 
 TEST_CASE("zero bytes do not stand on a logarithmic axis", "[report]") {
-  RecordSet records = small();
+  RecordSet records = one_figure();
   for (auto& record : records.cases) {
     if (record.implementation == "flash") record.peak_extra_bytes = 0;
   }
@@ -231,7 +231,7 @@ TEST_CASE("panels without data are left out and the rest closes ranks", "[report
 }
 
 TEST_CASE("figures that name what is not there are refused", "[report]") {
-  const RecordSet records = small();
+  const RecordSet records = one_figure();
   const std::vector<RunView> runs = view(records);
   CHECK_THROWS_WITH(timed_pages(runs[0], runs[0].timed[0], spec("tme")),
                     Contains("unknown kind 'tme'") && Contains("time"));
@@ -281,7 +281,7 @@ TEST_CASE("curves are medians with a band over seeds", "[report]") {
 }
 
 TEST_CASE("a script quotes what it is given", "[report]") {
-  Page page = pages(small(), "time")[0];
+  Page page = pages(one_figure(), "time")[0];
   page.title = "it's \"quoted\" \\ and\nbroken";
   const std::string script = gnuplot_script(page);
   CHECK_THAT(script, Contains("'it''s \"quoted\" \\ and broken'"));
@@ -293,7 +293,7 @@ TEST_CASE("figures without gnuplot name the package and keep the script", "[repo
   const Folder folder;
   FigureOptions options;
   options.gnuplot = "no-such-gnuplot";
-  CHECK_THROWS_WITH(write_figures(small(), folder.path(), options),
+  CHECK_THROWS_WITH(write_figures(one_figure(), folder.path(), options),
                     Contains("gnuplot-nox") && Contains("no-such-gnuplot"));
   CHECK(fs::exists(folder.path() / "attention-forward-time.gp"));
 }
@@ -301,13 +301,14 @@ TEST_CASE("figures without gnuplot name the package and keep the script", "[repo
 TEST_CASE("nothing to draw is an error with a reason", "[report]") {
   const Folder folder;
   CHECK_THROWS_AS(write_figures(RecordSet{}, folder.path()), NothingToShow);
-  RecordSet records = small();
+  RecordSet records = one_figure();
   for (auto& record : records.cases) made_up::refuse(record, record::Status::crashed, "signal 11");
   CHECK_THROWS_WITH(write_figures(records, folder.path()),
                     Contains("nothing to draw for figure 'time'"));
   FigureOptions options;
   options.formats = {"pgn"};
-  CHECK_THROWS_WITH(write_figures(small(), folder.path(), options), Contains("did you mean 'png'"));
+  CHECK_THROWS_WITH(write_figures(one_figure(), folder.path(), options),
+                    Contains("did you mean 'png'"));
 }
 
 TEST_CASE("gnuplot draws every kind without a warning", "[report]") {
@@ -340,7 +341,8 @@ TEST_CASE("a script that fails is reported with what gnuplot said", "[report]") 
   const Folder folder;
   // A folder where the picture should be: gnuplot cannot write it.
   fs::create_directories(folder.path() / "attention-forward-time.svg");
-  CHECK_THROWS_AS(write_figures(small(), folder.path(), {{"svg"}, {}, "gnuplot"}), GnuplotError);
+  CHECK_THROWS_AS(write_figures(one_figure(), folder.path(), {{"svg"}, {}, "gnuplot"}),
+                  GnuplotError);
 }
 
 }  // namespace ashlar::report

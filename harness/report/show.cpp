@@ -20,9 +20,9 @@ using record::Status;
 
 namespace {
 
-class Page {
+class Screen {
  public:
-  explicit Page(const ShowOptions& options) : options_(options) {}
+  explicit Screen(const ShowOptions& options) : options_(options) {}
   void line(const std::string& text) { out_ += text + '\n'; }
   void title(const std::string& text) { line(paint(text, Colour::bold, options_.colour)); }
   /// A label and a text that is wrapped beside it.
@@ -130,42 +130,42 @@ std::string samples_text(const std::vector<std::int64_t>& samples, double median
   return fmt::format("{} {}", fmt::join(parts, " "), unit);
 }
 
-void show_round(Page& page, const CaseRecord& record) {
+void show_round(Screen& screen, const CaseRecord& record) {
   std::string head =
-      fmt::format("round {}: {}", record.round, status_text(record.status, page.colour()));
+      fmt::format("round {}: {}", record.round, status_text(record.status, screen.colour()));
   if (record.stop_reason) head += ", stopped: " + *record.stop_reason;
   if (record.batch != 1) head += fmt::format(", {} executions per sample", record.batch);
   if (record.warmups > 0)
     head += ", " + count_of(static_cast<std::size_t>(record.warmups), "warm-up");
-  page.line("  " + head);
-  page.field("reason", record.reason.value_or(""));
-  page.field("exit", exit_text(record.exit));
+  screen.line("  " + head);
+  screen.field("reason", record.reason.value_or(""));
+  screen.field("exit", exit_text(record.exit));
   if (!record.samples_ns.empty()) {
     const std::vector<double> samples(record.samples_ns.begin(), record.samples_ns.end());
     const Measured median = shown(statistics::median_interval(samples));
-    page.field(
+    screen.field(
         "median",
         fmt::format("{}, min {}, MdAPE {}", time_text(median),
                     time_text({*std::min_element(samples.begin(), samples.end()), {}, {}, true}),
                     percent_text(statistics::mdape(samples))));
-    page.field(count_of(samples.size(), "sample"), samples_text(record.samples_ns, median.value));
+    screen.field(count_of(samples.size(), "sample"), samples_text(record.samples_ns, median.value));
     if (!record.cpu_ns.empty()) {
       const std::vector<double> cpu(record.cpu_ns.begin(), record.cpu_ns.end());
       const double busy = statistics::median(cpu);
-      page.field("CPU time", fmt::format("{}, {} threads busy", time_text({busy, {}, {}, true}),
-                                         number(busy / median.value, 3)));
+      screen.field("CPU time", fmt::format("{}, {} threads busy", time_text({busy, {}, {}, true}),
+                                           number(busy / median.value, 3)));
     }
   }
-  page.field("flags", fmt::format("{}", fmt::join(record.flags, ", ")));
+  screen.field("flags", fmt::format("{}", fmt::join(record.flags, ", ")));
 }
 
-void show_check(Page& page, const CheckRecord& check) {
-  const std::string verdict = check.accepted ? paint("accepted", Colour::green, page.colour())
-                                             : paint("rejected", Colour::red, page.colour());
-  page.line(fmt::format("  round {}, oracle {}: {}", check.round, check.oracle, verdict));
-  page.field("norms", norms_text(check.norms));
-  page.field("limit", norms_text(finite_limits(check.limit)));
-  page.field("mismatch", check.mismatch.value_or(""));
+void show_check(Screen& screen, const CheckRecord& check) {
+  const std::string verdict = check.accepted ? paint("accepted", Colour::green, screen.colour())
+                                             : paint("rejected", Colour::red, screen.colour());
+  screen.line(fmt::format("  round {}, oracle {}: {}", check.round, check.oracle, verdict));
+  screen.field("norms", norms_text(check.norms));
+  screen.field("limit", norms_text(finite_limits(check.limit)));
+  screen.field("mismatch", check.mismatch.value_or(""));
 }
 
 std::string memory_text(const Cell& cell) {
@@ -176,36 +176,36 @@ std::string memory_text(const Cell& cell) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-void show_totals(Page& page, const Cell& cell) {
+void show_totals(Screen& screen, const Cell& cell) {
   const CaseRecord& first = *cell.records.front();
-  page.field("status", status_text(cell.status, page.colour()));
-  page.field("reason", cell.reason);
+  screen.field("status", status_text(cell.status, screen.colour()));
+  screen.field("reason", cell.reason);
   if (cell.time_ns) {
-    page.field("time",
-               fmt::format("{}, min {}, MdAPE {}; {}, {}", time_text(*cell.time_ns),
-                           time_text({cell.min_ns, {}, {}, true}), percent_text(cell.mdape),
-                           count_of(cell.rounds, "round"), count_of(cell.samples, "sample")));
+    screen.field("time",
+                 fmt::format("{}, min {}, MdAPE {}; {}, {}", time_text(*cell.time_ns),
+                             time_text({cell.min_ns, {}, {}, true}), percent_text(cell.mdape),
+                             count_of(cell.rounds, "round"), count_of(cell.samples, "sample")));
   }
   if (first.work) {
-    page.field("work", fmt::format("{} FLOP, {} of traffic at least, {} FLOP/B, precision {}",
-                                   number(first.work->flops), bytes_text(first.work->bytes),
-                                   number(first.work->flops / first.work->bytes, 3),
-                                   first.work->precision));
+    screen.field("work", fmt::format("{} FLOP, {} of traffic at least, {} FLOP/B, precision {}",
+                                     number(first.work->flops), bytes_text(first.work->bytes),
+                                     number(first.work->flops / first.work->bytes, 3),
+                                     first.work->precision));
   }
   if (cell.flops_per_s) {
     std::string rate = number(*cell.flops_per_s / 1e9) + " GFLOP/s";
     if (cell.share_of_peak)
       rate +=
           fmt::format(", {} of the peak measured in this run", percent_text(*cell.share_of_peak));
-    page.field("rate", rate);
+    screen.field("rate", rate);
   }
   for (const Ratio& ratio : cell.speedups)
-    page.field("speed-up", ratio_text(ratio.value) + " over " + ratio.baseline);
-  page.field("memory", memory_text(cell));
+    screen.field("speed-up", ratio_text(ratio.value) + " over " + ratio.baseline);
+  screen.field("memory", memory_text(cell));
   if (cell.prepare_ns)
-    page.field("prepare", time_text({*cell.prepare_ns, {}, {}, true}) + ", not timed");
-  page.field("counters", numbers_text(first.counters));
-  page.field("metrics", numbers_text(first.metrics));
+    screen.field("prepare", time_text({*cell.prepare_ns, {}, {}, true}) + ", not timed");
+  screen.field("counters", numbers_text(first.counters));
+  screen.field("metrics", numbers_text(first.metrics));
 }
 
 /// Caches were cold by the run's own command line.
@@ -234,65 +234,65 @@ std::vector<std::string> repeat_parts(const record::RunRecord* run, const std::s
   return parts;
 }
 
-void show_start(Page& page, const RunView& run, const model::Point& point,
+void show_start(Screen& screen, const RunView& run, const model::Point& point,
                 const std::string& implementation, const std::string& tier,
                 const std::string& device) {
-  page.line("");
-  page.line(run_text(run));
-  page.field("machine", machine_text(run));
-  page.field("implementation", fmt::format("{} ({}, {})", implementation, tier, device));
-  for (const auto& [axis, value] : point.axes()) page.field(axis, value.text());
+  screen.line("");
+  screen.line(run_text(run));
+  screen.field("machine", machine_text(run));
+  screen.field("implementation", fmt::format("{} ({}, {})", implementation, tier, device));
+  for (const auto& [axis, value] : point.axes()) screen.field(axis, value.text());
 }
 
-void show_timed(Page& page, const record::RecordSet& records, const RunView& run,
+void show_timed(Screen& screen, const record::RecordSet& records, const RunView& run,
                 const TimedView& view, const Row& row, const Cell& cell) {
   const CaseRecord& first = *cell.records.front();
-  show_start(page, run, row.point, cell.implementation, cell.tier, cell.device);
-  page.field("threads", std::to_string(first.threads));
-  show_totals(page, cell);
-  page.line("");
-  for (const CaseRecord* record : cell.records) show_round(page, *record);
+  show_start(screen, run, row.point, cell.implementation, cell.tier, cell.device);
+  screen.field("threads", std::to_string(first.threads));
+  show_totals(screen, cell);
+  screen.line("");
+  for (const CaseRecord* record : cell.records) show_round(screen, *record);
   bool checked = false;
   for (const CheckRecord& check : records.checks) {
     if (check.run_id != run.run_id || check.case_id != cell.case_id) continue;
-    if (!std::exchange(checked, true)) page.line("");
-    show_check(page, check);
+    if (!std::exchange(checked, true)) screen.line("");
+    show_check(screen, check);
   }
-  page.line("");
-  page.line("  repeat with");
-  page.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
-                            cell.implementation, first.threads));
+  screen.line("");
+  screen.line("  repeat with");
+  screen.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
+                              cell.implementation, first.threads));
 }
 
-void show_study(Page& page, const RunView& run, const StudyView& view, const StudyRow& row,
+void show_study(Screen& screen, const RunView& run, const StudyView& view, const StudyRow& row,
                 const StudyCell& cell) {
   const auto& first = *cell.records.front();
-  show_start(page, run, row.point, cell.implementation, first.tier, first.device);
-  page.field("status", status_text(cell.status, page.colour()));
-  page.field("reason", cell.reason);
-  for (const auto& [name, value] : cell.metrics) page.field(name, plain_text(value));
-  page.line("");
+  show_start(screen, run, row.point, cell.implementation, first.tier, first.device);
+  screen.field("status", status_text(cell.status, screen.colour()));
+  screen.field("reason", cell.reason);
+  for (const auto& [name, value] : cell.metrics) screen.field(name, plain_text(value));
+  screen.line("");
   for (const auto* record : cell.records) {
-    page.line(
-        fmt::format("  seed {}: {}", record->seed, status_text(record->status, page.colour())));
-    page.field("reason", record->reason.value_or(""));
-    page.field("exit", exit_text(record->exit));
-    page.field("metrics", numbers_text(record->metrics));
-    page.field("counters", numbers_text(record->counters));
+    screen.line(
+        fmt::format("  seed {}: {}", record->seed, status_text(record->status, screen.colour())));
+    screen.field("reason", record->reason.value_or(""));
+    screen.field("exit", exit_text(record->exit));
+    screen.field("metrics", numbers_text(record->metrics));
+    screen.field("counters", numbers_text(record->counters));
     if (record->wall_ns)
-      page.field("wall time", time_text({static_cast<double>(*record->wall_ns), {}, {}, true}));
+      screen.field("wall time", time_text({static_cast<double>(*record->wall_ns), {}, {}, true}));
     for (const auto& [name, columns] : record->curves) {
       std::vector<std::string> names;
       for (const auto& [column, values] : columns) names.push_back(column);
       const std::size_t points = columns.empty() ? 0 : columns.front().second.size();
-      page.field("curve " + name,
-                 fmt::format("{}: {}", count_of(points, "point"), fmt::join(names, ", ")));
+      screen.field("curve " + name,
+                   fmt::format("{}: {}", count_of(points, "point"), fmt::join(names, ", ")));
     }
   }
-  page.line("");
-  page.line("  repeat with");
-  page.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
-                            cell.implementation, 0));
+  screen.line("");
+  screen.line("  repeat with");
+  screen.command(repeat_parts(run.run, view.declared.suite, view.declared.experiment, row.point,
+                              cell.implementation, 0));
 }
 
 }  // namespace
@@ -307,27 +307,27 @@ std::string repeat_command(const record::RunRecord* run, const std::string& suit
 std::string show_case(const record::RecordSet& records, std::string_view selector,
                       const ShowOptions& options) {
   const CaseName identity = find_case(records, selector);
-  Page page(options);
-  page.title(identity.key);
-  page.line("case " + identity.case_id);
+  Screen screen(options);
+  screen.title(identity.key);
+  screen.line("case " + identity.case_id);
   Filter filter;
   for (const RunView& run : view(records, filter)) {
     for (const TimedView& timed : run.timed) {
       for (const Row& row : timed.rows) {
         for (const Cell& cell : row.cells) {
-          if (cell.key == identity.key) show_timed(page, records, run, timed, row, cell);
+          if (cell.key == identity.key) show_timed(screen, records, run, timed, row, cell);
         }
       }
     }
     for (const StudyView& study : run.studies) {
       for (const StudyRow& row : study.rows) {
         for (const StudyCell& cell : row.cells) {
-          if (cell.key == identity.key) show_study(page, run, study, row, cell);
+          if (cell.key == identity.key) show_study(screen, run, study, row, cell);
         }
       }
     }
   }
-  return page.take();
+  return screen.take();
 }
 
 }  // namespace ashlar::report

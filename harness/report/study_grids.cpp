@@ -12,12 +12,6 @@ namespace {
 
 constexpr const char* kNone = "–";
 
-std::vector<model::Point> points_of(const StudyView& view) {
-  std::vector<model::Point> points;
-  for (const StudyRow& row : view.rows) points.push_back(row.point);
-  return points;
-}
-
 /// Declared metrics first, then those that only the records know.
 std::vector<Declared::Metric> metrics_of(const StudyView& view) {
   std::set<std::string> present;

@@ -15,12 +15,6 @@ namespace {
 
 constexpr std::size_t kMostMarks = 400;
 
-std::vector<model::Point> points_of(const StudyView& view) {
-  std::vector<model::Point> points;
-  for (const StudyRow& row : view.rows) points.push_back(row.point);
-  return points;
-}
-
 /// One curve of one seed, ascending in x.
 struct Track {
   std::vector<double> x;

@@ -16,18 +16,12 @@ namespace ashlar::report {
 namespace {
 
 /// What a kind of figure draws of a cell, in the unit of its axis.
-struct Quantity {
+struct Drawn {
   YScale scale;
   std::string what;  // for the title when the figure has none
   std::function<std::optional<Measured>(const Cell&)> of;
   std::string baseline = {};  // of speed-ups
 };
-
-std::vector<model::Point> points_of(const TimedView& view) {
-  std::vector<model::Point> points;
-  for (const Row& row : view.rows) points.push_back(row.point);
-  return points;
-}
 
 Measured scaled(Measured measured, double factor) {
   measured.value *= factor;
@@ -59,7 +53,7 @@ TimeUnit unit_for(const TimedView& view) {
   return {};
 }
 
-Quantity time_quantity(const TimedView& view) {
+Drawn drawn_time(const TimedView& view) {
   const TimeUnit unit = unit_for(view);
   return {{fmt::format("time ({})", unit.name), true, false, false},
           "time per execution",
@@ -68,7 +62,7 @@ Quantity time_quantity(const TimedView& view) {
           }};
 }
 
-Quantity rate_quantity() {
+Drawn drawn_rate() {
   return {{"rate (GFLOP/s)", false, true, false},
           "arithmetic rate",
           [](const Cell& cell) -> std::optional<Measured> {
@@ -84,7 +78,7 @@ Quantity rate_quantity() {
           }};
 }
 
-Quantity speedup_quantity(const std::string& baseline) {
+Drawn drawn_speedup(const std::string& baseline) {
   return {{fmt::format("speed-up over {}", baseline), true, false, false},
           fmt::format("speed-up over {}", baseline),
           [baseline](const Cell& cell) -> std::optional<Measured> {
@@ -94,7 +88,7 @@ Quantity speedup_quantity(const std::string& baseline) {
           baseline};
 }
 
-Quantity memory_quantity() {
+Drawn drawn_memory() {
   return {{"peak extra memory", true, false, true},
           "peak memory beyond inputs and outputs",
           [](const Cell& cell) -> std::optional<Measured> {
@@ -113,7 +107,7 @@ struct Builder {
   const TimedView& view;
   const FigureSpec& spec;
   const Abscissa& abscissa;
-  const Quantity& quantity;
+  const Drawn& quantity;
   const std::map<std::string, Style>& styles;
 
   Panel panel(const Spread::Cell& place, Holes& holes) const {
@@ -226,19 +220,19 @@ std::vector<Page> timed_pages(const RunView& run, const TimedView& view, const F
   const Abscissa abscissa(values, axis_title(view.declared, spec.x));
   const std::map<std::string, Style> styles = styles_of(run, view.declared.suite);
   std::vector<Page> pages;
-  const auto add = [&](const Quantity& quantity, const std::string& name) {
+  const auto add = [&](const Drawn& quantity, const std::string& name) {
     add_pages({run, view, spec, abscissa, quantity, styles}, name, pages);
   };
   if (spec.kind == "time") {
-    add(time_quantity(view), spec.name);
+    add(drawn_time(view), spec.name);
   } else if (spec.kind == "rate") {
-    add(rate_quantity(), spec.name);
+    add(drawn_rate(), spec.name);
   } else if (spec.kind == "memory") {
-    add(memory_quantity(), spec.name);
+    add(drawn_memory(), spec.name);
   } else if (spec.kind == "speedup") {
     const auto& baselines = spec.over.empty() ? view.declared.baselines : spec.over;
     for (const std::string& baseline : baselines)
-      add(speedup_quantity(baseline),
+      add(drawn_speedup(baseline),
           baselines.size() == 1 ? spec.name : spec.name + "-over-" + baseline);
   } else {
     throw std::invalid_argument(fmt::format(

@@ -19,12 +19,6 @@ constexpr const char* kBrackets =
 constexpr const char* kPlusMinus =
     "±: half of the 95 % interval of the median; in brackets: of the range of too few samples.";
 
-std::vector<model::Point> points_of(const TimedView& view) {
-  std::vector<model::Point> points;
-  for (const Row& row : view.rows) points.push_back(row.point);
-  return points;
-}
-
 /// What a cell without a number says.
 std::string word_with_mark(const Cell& cell, Footnotes& footnotes) {
   if (cell.status == record::Status::ok) return "no samples";

@@ -152,6 +152,14 @@ struct StudyView {
   std::vector<StudyRow> rows;
 };
 
+/// The points of the rows, in their order.
+template <class View>
+std::vector<model::Point> points_of(const View& view) {
+  std::vector<model::Point> points;
+  for (const auto& row : view.rows) points.push_back(row.point);
+  return points;
+}
+
 struct RunView {
   std::string run_id;
   const record::RunRecord* run = nullptr;  // null when the file has lost its first line

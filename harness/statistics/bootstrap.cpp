@@ -2,15 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "harness/statistics/order.hpp"
 
 namespace ashlar::statistics {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void require_valid(const BootstrapOptions& options) {
   if (options.resamples < 100) {

@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "harness/statistics/order.hpp"
@@ -11,7 +10,6 @@
 namespace ashlar::statistics {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 using Values = std::vector<double>;
 using Spans = std::vector<std::span<const double>>;
 

@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <vector>
 
 namespace ashlar::statistics {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 bool has_nan(std::span<const double> values) {
   return std::ranges::any_of(values, [](double value) { return std::isnan(value); });

@@ -10,7 +10,6 @@
 namespace ashlar::statistics {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 using Values = std::vector<double>;
 

@@ -2,14 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <stdexcept>
+
+#include "harness/statistics/interval.hpp"
 
 namespace ashlar::statistics {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// Largest side for which U is counted: all subsets of 20 among 40 still fit a double exactly.
 constexpr std::size_t kExactLimit = 20;
 

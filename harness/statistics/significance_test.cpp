@@ -2,19 +2,18 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
-#include <limits>
 
+#include "harness/statistics/interval.hpp"
 #include "harness/statistics/random.hpp"
 
 namespace ashlar::statistics {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 using Values = std::vector<double>;
 
-const Values kA{12.1, 11.7, 13.4, 12.9, 15.2, 11.9, 12.3, 12.0,
-                18.8, 12.2, 12.5, 11.8, 12.6, 13.1, 12.4};
-const Values kB{12.8, 12.65, 13.9, 13.3, 12.95, 14.1, 13.05, 12.75, 13.6, 13.2};
+const Values kLower{12.1, 11.7, 13.4, 12.9, 15.2, 11.9, 12.3, 12.0,
+                    18.8, 12.2, 12.5, 11.8, 12.6, 13.1, 12.4};
+const Values kHigher{12.8, 12.65, 13.9, 13.3, 12.95, 14.1, 13.05, 12.75, 13.6, 13.2};
 
 void check_equal(const Values& found, const Values& expected) {
   REQUIRE(found.size() == expected.size());
@@ -35,7 +34,7 @@ TEST_CASE("the sign test agrees with SciPy's binomial test") {
 }
 
 TEST_CASE("Mann-Whitney agrees with SciPy, exact") {
-  const MannWhitney large = mann_whitney(kA, kB);
+  const MannWhitney large = mann_whitney(kLower, kHigher);
   CHECK(large.exact);
   CHECK(large.u == 35);
   CHECK(large.p == Approx(0.02641613333496494).epsilon(1e-12));
@@ -63,12 +62,12 @@ TEST_CASE("Mann-Whitney agrees with SciPy, approximate") {
 }
 
 TEST_CASE("Mann-Whitney is symmetric, and blind to monotone maps") {
-  const MannWhitney forth = mann_whitney(kA, kB);
-  const MannWhitney back = mann_whitney(kB, kA);
+  const MannWhitney forth = mann_whitney(kLower, kHigher);
+  const MannWhitney back = mann_whitney(kHigher, kLower);
   CHECK(forth.p == Approx(back.p));
   CHECK(forth.u + back.u == 150);
-  Values a = kA;
-  Values b = kB;
+  Values a = kLower;
+  Values b = kHigher;
   for (double& value : a) value = std::exp(value);
   for (double& value : b) value = std::exp(value);
   CHECK(mann_whitney(a, b).p == forth.p);
@@ -91,8 +90,8 @@ TEST_CASE("Mann-Whitney's p-values are uniform without a difference") {
 }
 
 TEST_CASE("bad input of Mann-Whitney") {
-  CHECK(std::isnan(mann_whitney(Values{}, kA).p));
-  CHECK(std::isnan(mann_whitney(kA, Values{kNaN}).p));
+  CHECK(std::isnan(mann_whitney(Values{}, kLower).p));
+  CHECK(std::isnan(mann_whitney(kLower, Values{kNaN}).p));
   CHECK(mann_whitney(Values{1, 1, 1}, Values{1, 1}).p == 1);
 }
 

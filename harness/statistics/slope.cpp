@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -10,8 +9,6 @@
 
 namespace ashlar::statistics {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 void require_equal_lengths(std::size_t x, std::size_t y) {
   if (x != y) throw std::invalid_argument("power fit: x and y must be of equal length");

@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-Timeline made_up() {
+Timeline escaped() {
   Process supervisor;
   supervisor.pid = 10;
   supervisor.role = Role::supervisor;
@@ -48,7 +48,7 @@ Timeline read(const std::string& text) {
 }  // namespace
 
 TEST_CASE("a timeline comes back from its file as it was, and so does its table") {
-  const Timeline before = made_up();
+  const Timeline before = escaped();
   const Timeline after = read(written(before));
   REQUIRE(after.processes.size() == 2);
   CHECK(after.processes[0] == before.processes[0]);
@@ -62,7 +62,7 @@ TEST_CASE("a timeline comes back from its file as it was, and so does its table"
 }
 
 TEST_CASE("the file is Trace Event JSON: metadata, complete events in microseconds, pairs, marks") {
-  const Json file = Json::parse(written(made_up()));
+  const Json file = Json::parse(written(escaped()));
   std::map<std::string, int> phases;
   for (const Json& event : file.at("traceEvents")) {
     const std::string phase = event.at("ph");
@@ -81,20 +81,20 @@ TEST_CASE("the file is Trace Event JSON: metadata, complete events in microsecon
   bool named = false;
   for (const Json& event : file.at("traceEvents")) {
     if (event.at("name") != "process_name" || event.at("pid") != 11) continue;
-    named = event.at("args").at("name") == made_up().processes[1].name;
+    named = event.at("args").at("name") == escaped().processes[1].name;
   }
   CHECK(named);
 }
 
 TEST_CASE("names that are no UTF-8 do not break the file") {
-  Timeline timeline = made_up();
+  Timeline timeline = escaped();
   timeline.processes[0].lanes[0].spans[0].name = "\xff\xfe cut \xc3";
   CHECK(read(written(timeline)).processes[0].lanes.at(0).spans.at(0).name ==
         "\xef\xbf\xbd\xef\xbf\xbd cut \xef\xbf\xbd");
 }
 
 TEST_CASE("times count from the first process") {
-  Timeline timeline = made_up();
+  Timeline timeline = escaped();
   for (Process& process : timeline.processes) process.start_ns += 1'000'000'000;
   for (Process& process : timeline.processes) {
     for (Lane& lane : process.lanes) {
@@ -104,7 +104,7 @@ TEST_CASE("times count from the first process") {
       }
     }
   }
-  CHECK(read(written(timeline)).processes[0] == made_up().processes[0]);
+  CHECK(read(written(timeline)).processes[0] == escaped().processes[0]);
 }
 
 TEST_CASE("other files are refused with the reason") {
@@ -116,7 +116,7 @@ TEST_CASE("other files are refused with the reason") {
   CHECK_THROWS_WITH(read("{\"traceEvents\":[{\"ph\":\"X\",\"pid\":1,\"tid\":5}]}"),
                     Contains("is no timeline"));
   CHECK_THROWS_WITH(read("{\"traceEvents\":[{\"ph\":1}]}"), Contains("is no timeline"));
-  std::string cut = written(made_up());
+  std::string cut = written(escaped());
   cut.resize(cut.size() / 2);
   CHECK_THROWS_WITH(read(cut), Contains("is no JSON"));
 }

@@ -20,8 +20,6 @@ using testing::Problem;
 using testing::read;
 using testing::Shape;
 
-std::vector<Path> paths() { return testing::paths_of(optimized_isas); }
-
 void run(const AttentionParams& params, const ForwardOptions& options) {
   ForwardWorkspace workspace(params, options);
   optimized_forward(params, workspace);
@@ -91,7 +89,7 @@ TEST_CASE("windows to both sides, with queries and keys of any number", "[optimi
   const auto window = GENERATE(Window{0, 0}, Window{3, 2}, Window{100, 0}, Window{-1, 17},
                                Window{65, -1}, Window{1000, 1000});
   const bool causal = GENERATE(false, true);
-  for (const Path& path : paths()) {
+  for (const Path& path : testing::paths_of(optimized_isas)) {
     INFO(describe(path) << ", " << lengths.q << " x " << lengths.k << ", window " << window.left
                         << ", " << window.right << " causal " << causal);
     Problem problem({.seqlen_q = lengths.q,
@@ -106,7 +104,7 @@ TEST_CASE("windows to both sides, with queries and keys of any number", "[optimi
 }
 
 TEST_CASE("a window costs what it shows", "[optimized]") {
-  for (const Path& path : paths()) {
+  for (const Path& path : testing::paths_of(optimized_isas)) {
     INFO(describe(path));
     Problem problem({.seqlen_q = 900, .seqlen_k = 900, .head_dim = 16, .dtype = path.dtype});
     AttentionParams params = problem.params();
@@ -124,7 +122,7 @@ TEST_CASE("a window costs what it shows", "[optimized]") {
 TEST_CASE("softcap at caps small and large", "[optimized]") {
   const float cap = GENERATE(0.05f, 1.0f, 30.0f, 3e4f);
   const bool causal = GENERATE(false, true);
-  for (const Path& path : paths()) {
+  for (const Path& path : testing::paths_of(optimized_isas)) {
     INFO(describe(path) << ", cap " << cap << " causal " << causal);
     Problem problem(
         {.seqlen_q = 33, .seqlen_k = 150, .head_dim = 40, .causal = causal, .dtype = path.dtype});
@@ -145,7 +143,7 @@ TEST_CASE("softcap at caps small and large", "[optimized]") {
 TEST_CASE("dropout drops what the mask says, wherever blocks begin", "[optimized]") {
   const float probability = GENERATE(0.1f, 0.75f);
   const Index left = GENERATE(-1, 45);
-  for (const Path& path : paths()) {
+  for (const Path& path : testing::paths_of(optimized_isas)) {
     INFO(describe(path) << ", probability " << probability << ", left " << left);
     Problem problem({.seqlen_q = 37,
                      .seqlen_k = 203,
@@ -169,7 +167,7 @@ TEST_CASE("packed sequences, also empty ones, and what they see", "[optimized]")
   const std::vector<std::int32_t> q_offsets{0, 0, 37, 37, 38, 70, 75};
   const std::vector<std::int32_t> k_offsets{0, 5, 70, 75, 75, 245, 247};
   for (const Ablation& ablation : ablations()) {
-    for (const Path& path : paths()) {
+    for (const Path& path : testing::paths_of(optimized_isas)) {
       INFO(describe(path));
       Problem problem({.seqlen_q = 75,
                        .seqlen_k = 247,
@@ -212,7 +210,7 @@ TEST_CASE("every ablation computes attention", "[optimized]") {
   const auto window = GENERATE(Window{}, Window{40, 10});
   const Index key_block = GENERATE(64, 320);
   for (const Ablation& ablation : ablations()) {
-    for (const Path& path : paths()) {
+    for (const Path& path : testing::paths_of(optimized_isas)) {
       INFO(describe(path) << ", causal " << causal << ", left " << window.left << ", key block "
                           << key_block << ": " << ablation.late_normalisation
                           << ablation.skip_masked_blocks << ablation.parallel_over_rows
@@ -235,7 +233,7 @@ TEST_CASE("every ablation computes attention", "[optimized]") {
 TEST_CASE("ablations rescale rising maxima and leave rows without keys alone", "[optimized]") {
   const double slope = GENERATE(1.0, -1.0);
   for (const Ablation& ablation : ablations()) {
-    for (const Path& path : paths()) {
+    for (const Path& path : testing::paths_of(optimized_isas)) {
       INFO(describe(path) << ", slope " << slope);
       Problem problem(
           {.seqlen_q = 460, .seqlen_k = 450, .head_dim = 16, .causal = true, .dtype = path.dtype});
@@ -261,7 +259,7 @@ TEST_CASE("counts are exact", "[optimized]") {
   const std::vector<std::int32_t> k_offsets{0, 300, 310, 340};
   for (const bool packed : {false, true}) {
     for (const Ablation& ablation : ablations()) {
-      for (const Path& path : paths()) {
+      for (const Path& path : testing::paths_of(optimized_isas)) {
         INFO(describe(path) << ", causal " << causal << ", packed " << packed);
         Problem problem({.seqlen_q = 160,
                          .seqlen_k = 340,

@@ -12,8 +12,8 @@ constexpr Index kFarAway = Index{1} << 40;  // more than an int holds
 const std::vector<Window> kWindows = {{0, 0},  {7, -1},   {-1, 5},  {3, 4},
                                       {64, 0}, {100, 70}, {0, 127}, {63, 1}};
 
-const std::vector<Lengths> kLengths = {{1, 1},     {1, 239}, {3, 799}, {113, 203}, {128, 217},
-                                       {108, 256}, {5, 2},   {64, 0},  {200, 90}};
+const std::vector<Lengths> kMaskedLengths = {{1, 1},     {1, 239}, {3, 799}, {113, 203}, {128, 217},
+                                             {108, 256}, {5, 2},   {64, 0},  {200, 90}};
 
 /// Largest difference of row r and value row `place`, over the head's elements.
 double difference_to_value(Problem& problem, Index row, Index place) {
@@ -30,7 +30,7 @@ double difference_to_value(Problem& problem, Index row, Index place) {
 TEST_CASE("forward: alignment: windows on unequal lengths") {
   for (const core::DType dtype : all_dtypes()) {
     std::size_t n = 0;
-    for (const Lengths& lengths : kLengths) {
+    for (const Lengths& lengths : kMaskedLengths) {
       for (const Window& window : kWindows) {
         Shape shape{lengths.q, lengths.k, head_dim_of(n), n % 4 == 3, dtype};
         shape.window = window;

@@ -45,7 +45,7 @@ GradientProblem make_accuracy_problem(const Point& point, std::uint64_t seed) {
 }
 
 /// Features of their own are asked at one head dimension on one kind of inputs.
-bool keep(const Point& point, Mode mode) {
+bool keep_accuracy(const Point& point, Mode mode) {
   if (mode == Mode::gpu) return false;
   const std::string feature = point.word("feature");
   if (feature == "none" || feature == "causal") return true;
@@ -89,7 +89,7 @@ void declare_accuracy(model::Suite& suite) {
       .in(Mode::quick, {64})
       .axis("dtype", {"f32", "bf16", "f16"})
       .in(Mode::quick, {"bf16"})
-      .keep(keep)
+      .keep(keep_accuracy)
       .problem(make_accuracy_problem)
       .work(accuracy_work)
       .oracle("rows and keys in double precision", both_in_double, accuracy_tolerance)

@@ -20,10 +20,8 @@ using BackwardBuilder = model::ExperimentBuilder<GradientProblem, GradientAnswer
 using BothBuilder = model::ExperimentBuilder<GradientProblem, BothAnswer>;
 
 // As in the forward pass; the backward pass has 2.5 times the work.
-constexpr double kNaiveQuick = 3.5e8;
-constexpr double kNaive = 2.8e9;
-
-bool keep(const Point& point, Mode mode) { return mode != Mode::gpu || in_paper_grid(point); }
+constexpr double kNaiveBackwardQuick = 3.5e8;
+constexpr double kNaiveBackward = 2.8e9;
 
 /// The axes of both experiments but for the length.
 template <class Builder>
@@ -37,7 +35,7 @@ void add_axes(Builder& builder) {
       .in(Mode::gpu, {16, 32})
       .axis("batch", {1})
       .in(Mode::gpu, {1, 2, 4, 8, 16, 32})
-      .keep(keep)
+      .keep([](const Point& point, Mode mode) { return mode != Mode::gpu || in_paper_grid(point); })
       .problem(make_gradient_problem)
       .inputs(gradient_inputs);
 }
@@ -66,16 +64,16 @@ void add_backward_passes(BackwardBuilder& backward) {
   backward
       .add(Tier::naive, "naive", backward_method<NaiveBackward>(naive_unsupported),
            {.about = "scalar loops, weights and gradients stored, one thread",
-            .most_flops_quick = kNaiveQuick,
-            .most_flops = kNaive,
+            .most_flops_quick = kNaiveBackwardQuick,
+            .most_flops = kNaiveBackward,
             .threads = 1})
       .add(Tier::reference, "reference",
            [](const GradientProblem& problem, GradientAnswer& answer) {
              reference_backward(backward_params(problem, &answer));
            },
            {.about = "row by row and key by key in double precision, forward pass included",
-            .most_flops_quick = kNaiveQuick,
-            .most_flops = kNaive})
+            .most_flops_quick = kNaiveBackwardQuick,
+            .most_flops = kNaiveBackward})
       .add(Tier::optimized, "flash",
            backward_method<FlashBackward<0>>(optimized_backward_unsupported),
            {.about = "FlashAttention-2: weights recomputed, parallel over columns"})

@@ -21,7 +21,7 @@ using namespace ashlar::flashattention2::suite;
 
 namespace {
 
-model::Point point(std::int64_t seqlen, bool causal, const char* dtype) {
+model::Point gradient_point(std::int64_t seqlen, bool causal, const char* dtype) {
   return model::Point({{"seqlen", seqlen},
                        {"head_dim", 64},
                        {"causal", causal},
@@ -50,7 +50,7 @@ measure::CheckResult judge(const char* experiment, const model::Point& at,
 TEST_CASE("the oracle of gradients accepts the reference") {
   for (const char* dtype : {"f32", "bf16", "f16"}) {
     for (const bool causal : {false, true}) {
-      const model::Point at = point(90, causal, dtype);
+      const model::Point at = gradient_point(90, causal, dtype);
       const GradientProblem problem = make_gradient_problem(at, 7);
       GradientAnswer answer(problem);
       reference_backward(backward_params(problem, &answer));
@@ -69,7 +69,7 @@ TEST_CASE("the oracle of gradients rejects every negative control, by itself") {
   for (const char* dtype : {"f32", "bf16", "f16"}) {
     for (const bool causal : {false, true}) {
       // The smallest point of mode quick, on which controls run.
-      const model::Point at = point(256, causal, dtype);
+      const model::Point at = gradient_point(256, causal, dtype);
       const GradientProblem problem = make_gradient_problem(at, 3);
       const model::Expected yardstick = gradients_in_storage_precision(problem);
       for (const auto& [name, control] : controls) {
@@ -86,7 +86,7 @@ TEST_CASE("the oracle of gradients rejects every negative control, by itself") {
 
 TEST_CASE("a row of gradients that nobody samples is missed by sums") {
   for (const char* dtype : {"f32", "bf16"}) {
-    const model::Point at = point(512, false, dtype);
+    const model::Point at = gradient_point(512, false, dtype);
     const GradientProblem problem = make_gradient_problem(at, 5);
     GradientAnswer answer(problem);
     reference_backward(backward_params(problem, &answer));
@@ -160,7 +160,7 @@ TEST_CASE("the oracle of both passes rejects a wrong gradient for every feature"
 }
 
 TEST_CASE("work of the passes is 2.5 and 3.5 times that of the forward pass") {
-  const model::Point at = point(1024, true, "bf16");
+  const model::Point at = gradient_point(1024, true, "bf16");
   CHECK(attention_backward_work(at).flops == 2.5 * attention_forward_work(at).flops);
   CHECK(attention_both_work(at).flops == 3.5 * attention_forward_work(at).flops);
   CHECK(attention_backward_work(at).bytes == 1024.0 * (8 * 64 * 2 + 4));
