@@ -1,9 +1,7 @@
 #include "baselines/flashattention2/chunked.hpp"
 
 #include <algorithm>
-#include <map>
 #include <stdexcept>
-#include <utility>
 
 #include "impls/core/parallel.hpp"
 
@@ -24,22 +22,16 @@ std::optional<std::string> chunked_unsupported(const AttentionParams& params) {
 }
 
 ChunkedForward::ChunkedForward(const AttentionParams& params)
-    : params_(supported(params)), threads_(core::thread_count()), dense_(params) {
-  std::map<std::pair<Index, Index>, std::size_t> known;
+    : params_(supported(params)),
+      threads_(core::thread_count()),
+      dense_(params),
+      chunks_(row_chunks(params, kChunkRows)) {
   std::size_t scratch_bytes = 0;
-  const Index rows_total = params.seqlen_q();
-  for (Index first = 0; first < rows_total; first += kChunkRows) {
-    const Index rows = std::min(kChunkRows, rows_total - first);
-    const Index width = params.mask(params.sequence(0)).columns(first + rows - 1).end;
-    const auto [at, added] = known.try_emplace({rows, width}, blocks_.size());
-    if (added) {
-      blocks_.emplace_back(params, rows, width, ProductPlan{.workers = threads_});
-      scratch_bytes = std::max(scratch_bytes, blocks_.back().scratch_bytes());
-    }
-    chunks_.push_back({first, at->second});
+  for (const RowChunk& chunk : chunks_) {
+    if (chunk.shape < blocks_.size()) continue;
+    blocks_.emplace_back(params, chunk.rows, chunk.width, ProductPlan{.workers = threads_});
+    scratch_bytes = std::max(scratch_bytes, blocks_.back().scratch_bytes());
   }
-  // Later rows see more: handing them out first leaves the shortest to fill the gaps at the end.
-  std::reverse(chunks_.begin(), chunks_.end());
   for (int worker = 0; worker < threads_; ++worker) scratch_.emplace_back(scratch_bytes);
 }
 
@@ -52,9 +44,9 @@ void ChunkedForward::operator()() {
       heads * per_head,
       [&](Index item, int worker) {
         const Index head = item / per_head;
-        const Chunk& chunk = chunks_[static_cast<std::size_t>(item % per_head)];
+        const RowChunk& chunk = chunks_[static_cast<std::size_t>(item % per_head)];
         auto* scratch = scratch_[static_cast<std::size_t>(worker)].as<std::byte>();
-        blocks_[chunk.block](params_, dense_, head / params_.heads_q(), head % params_.heads_q(),
+        blocks_[chunk.shape](params_, dense_, head / params_.heads_q(), head % params_.heads_q(),
                              chunk.first_row, worker, scratch);
       },
       threads_);

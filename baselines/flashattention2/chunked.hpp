@@ -3,11 +3,13 @@
 // reused in cache instead of being written to memory and read again, and the columns that no row of
 // a causal chunk sees are skipped. No online softmax, no rescaling: the most that library products
 // give. The library lays out keys and values anew for every chunk, which a fused kernel does once.
+// chunked_backward.hpp has the backward pass.
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "baselines/flashattention2/row_chunks.hpp"
 #include "baselines/flashattention2/unfused_block.hpp"
 #include "impls/core/aligned_buffer.hpp"
 #include "impls/flashattention2/attention.hpp"
@@ -28,16 +30,11 @@ class ChunkedForward {
   std::size_t workspace_bytes() const;
 
  private:
-  struct Chunk {
-    Index first_row;
-    std::size_t block;  // in blocks_
-  };
-
   AttentionParams params_;
   int threads_;
   DenseKeysValues dense_;
+  std::vector<RowChunk> chunks_;
   std::vector<UnfusedBlock> blocks_;  // one for each shape of chunk
-  std::vector<Chunk> chunks_;         // the longest first
   std::vector<core::AlignedBuffer> scratch_;
 };
 
