@@ -94,15 +94,6 @@ void StandardTrainingStep::backward_group(Index item, int worker) {
   }
 }
 
-void StandardTrainingStep::store_in_parallel(Index item) {
-  core::parallel_for_static(
-      params_.seqlen_k(),
-      [&](Index begin, Index end, int) {
-        sums_.store_all(params_, item / params_.heads_kv(), item % params_.heads_kv(), begin, end);
-      },
-      threads_);
-}
-
 void StandardTrainingStep::backward() {
   core::parallel_for_dynamic(
       dense_.pack_items(params_), [&](Index item, int) { dense_.pack_item(params_, item); },
@@ -120,7 +111,7 @@ void StandardTrainingStep::backward() {
   }
   for (Index item = 0; item < heads; ++item) {
     backward_group(item, 0);
-    store_in_parallel(item);
+    sums_.store_all(params_, item / params_.heads_kv(), item % params_.heads_kv(), threads_);
   }
 }
 

@@ -37,7 +37,6 @@ class StandardTrainingStep {
  private:
   void forward(const AttentionParams& params);
   void backward_group(Index item, int worker);
-  void store_in_parallel(Index item);
   void* weights_of(Index batch, Index head);
 
   AttentionParams params_;

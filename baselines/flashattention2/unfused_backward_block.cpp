@@ -95,9 +95,9 @@ void UnfusedBackwardBlock::operator()(const AttentionParams& params, const Dense
   std::byte* product = scratch + at_.product;
   if (computed_) (*scores_product_)(worker, queries, keys, scratch + at_.scores, product);
   (*dp_product_)(worker, dout, dense.values(params, batch, kv), scratch + at_.gradients, product);
-  weights_and_gradients(params, batch, head, first_row, kept, scratch);
-
   const void* weights = computed_ ? scratch + at_.weights : kept;
+  weights_and_gradients(params, batch, head, first_row, weights, scratch);
+
   const std::byte* gradients = scratch + at_.rounded;
   (*dv_product_)(worker, weights, dout, sums.dv, product);
   (*dk_product_)(worker, gradients, queries, sums.dk, product);
@@ -112,7 +112,8 @@ void UnfusedBackwardBlock::operator()(const AttentionParams& params, const Dense
 }
 
 void UnfusedBackwardBlock::weights_and_gradients(const AttentionParams& params, Index batch,
-                                                 Index head, Index first_row, const void* kept,
+                                                 Index head, Index first_row,
+                                                 const void* all_weights,
                                                  std::byte* scratch) const {
   const Mask<Index> mask = params.mask(params.sequence(batch));
   const auto one_row = [&]<class T>(Index i) {
@@ -121,21 +122,18 @@ void UnfusedBackwardBlock::weights_and_gradients(const AttentionParams& params, 
     const auto* dout = reinterpret_cast<const T*>(row_of(params.dout, batch, row, head));
     const float delta = dot_row(dout, out, params.head_dim());
     auto* gradients = reinterpret_cast<float*>(scratch + at_.gradients) + i * scores_.row_stride;
-    const T* weights = static_cast<const T*>(kept) + i * weights_.row_stride;
     auto* scores = reinterpret_cast<float*>(scratch + at_.scores) + i * scores_.row_stride;
+    const T* weights = static_cast<const T*>(all_weights) + i * weights_.row_stride;
     const Index visible = mask.columns(row).end;
     const float lse = params.lse(batch, head, row);
     if constexpr (std::is_same_v<T, float>) {
-      if (computed_) {
-        weights_row(scores, visible, width_, params.scale, lse);
-        weights = scores;
-      }
+      // Computed weights take the place of their scores.
+      if (computed_) weights_row(scores, visible, width_, params.scale, lse);
       gradient_row(weights, gradients, width_, delta, params.scale);
     } else {
       if (computed_) {
         auto* computed = reinterpret_cast<T*>(scratch + at_.weights) + i * weights_.row_stride;
         weights_row(scores, computed, visible, width_, params.scale, lse);
-        weights = computed;
       }
       auto* rounded = reinterpret_cast<T*>(scratch + at_.rounded) + i * gradients_.row_stride;
       gradient_row(weights, gradients, rounded, width_, delta, params.scale);
@@ -220,8 +218,13 @@ void KeyGradientBuffers::store(const AttentionParams& params, Index batch, Index
 }
 
 void KeyGradientBuffers::store_all(const AttentionParams& params, Index batch, Index head_kv,
-                                   Index begin, Index end) const {
-  store(params, batch, head_kv, begin, end, 0, buffers_.size());
+                                   int threads) const {
+  core::parallel_for_static(
+      params.seqlen_k(),
+      [&](Index begin, Index end, int) {
+        store(params, batch, head_kv, begin, end, 0, buffers_.size());
+      },
+      threads);
 }
 
 void KeyGradientBuffers::store_one(const AttentionParams& params, Index batch, Index head_kv,

@@ -62,7 +62,7 @@ class UnfusedBackwardBlock {
   const void* rows_of(const core::ConstAnyView<4>& tensor, Index batch, Index head, Index first_row,
                       std::byte* gathered) const;
   void weights_and_gradients(const AttentionParams& params, Index batch, Index head,
-                             Index first_row, const void* kept, std::byte* scratch) const;
+                             Index first_row, const void* all_weights, std::byte* scratch) const;
 
   Index rows_;
   Index width_;
@@ -89,9 +89,9 @@ class KeyGradientBuffers {
   KeyGradientBuffers(const AttentionParams& params, int workers);
   KeyGradientSums sums(int worker);
   void clear(int worker);
-  /// Adds up the sums of all workers, or of one, and stores key rows [begin, end) of one head.
-  void store_all(const AttentionParams& params, Index batch, Index head_kv, Index begin,
-                 Index end) const;
+  /// Adds up the sums of all workers, in their order, or takes those of one, and rounds them into
+  /// one head of dk and dv. The first shares the key rows out among threads.
+  void store_all(const AttentionParams& params, Index batch, Index head_kv, int threads) const;
   void store_one(const AttentionParams& params, Index batch, Index head_kv, int worker) const;
   std::size_t bytes() const;
 
