@@ -1,6 +1,7 @@
 // The baselines' backward passes on a CPU under the checks of test_backward_checks.hpp.
 #include <iostream>
 
+#include "baselines/flashattention2/chunked_backward.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
 #include "baselines/flashattention2/standard_backward.hpp"
 #include "impls/flashattention2/test_backward_checks.hpp"
@@ -13,6 +14,12 @@ constexpr core::DType kTypes[] = {core::DType::f32, core::DType::bf16, core::DTy
 template <class Pass>
 void run(const AttentionParams& params) {
   Pass pass(params);
+  pass();
+}
+
+/// Chunks are of rows; keys are never cut.
+void run_chunked(const AttentionParams& params, Index row_block, Index) {
+  baselines::ChunkedBackward pass(params, row_block);
   pass();
 }
 
@@ -48,6 +55,8 @@ const std::vector<BackwardPass>& backward_passes() {
                 standard_backward_unsupported);
     add_unfused(all, {.name = "standard-openblas", .run = run<StandardOpenblasBackward>},
                 standard_openblas_backward_unsupported);
+    add_unfused(all, {.name = "chunked", .run = run<ChunkedBackward>, .run_tiled = run_chunked},
+                chunked_backward_unsupported);
     return all;
   }();
   return passes;
