@@ -1,4 +1,5 @@
 // Experiments "backward" and "forward-backward".
+#include "baselines/flashattention2/chunked_backward.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
 #include "baselines/flashattention2/standard_backward.hpp"
@@ -89,6 +90,8 @@ void add_backward_passes(BackwardBuilder& backward) {
       .add(Tier::peer, "standard-openblas",
            backward_method<StandardOpenblasBackward>(standard_openblas_backward_unsupported),
            {.about = "the same on OpenBLAS's products"})
+      .add(Tier::peer, "chunked", backward_method<ChunkedBackward>(chunked_backward_unsupported),
+           {.about = "oneDNN on 128-row chunks, weights recomputed, causal columns skipped"})
       .external(Tier::peer, "torch-flash", torch_command("flash", "backward"),
                 {.about = "PyTorch's fused kernel for CPUs"})
       .external(Tier::peer, "torch-math", torch_command("math", "backward"),
@@ -107,6 +110,10 @@ void add_both_passes(BothBuilder& both) {
            {.about = "the same on one thread", .threads = 1})
       .add(Tier::peer, "standard", both_method<StandardBothPasses>(standard_backward_unsupported),
            {.about = "oneDNN products, N x N weights stored by the forward pass and read again"})
+      .add(Tier::peer, "chunked",
+           both_method<BothPasses<ChunkedForward, ChunkedBackward>>(
+               any_unsupported<chunked_unsupported, chunked_backward_unsupported>),
+           {.about = "oneDNN on 128-row chunks, weights computed in both passes"})
       .external(Tier::peer, "torch-flash", torch_command("flash", "both"),
                 {.about = "PyTorch's fused kernels for CPUs"})
       .external(Tier::peer, "torch-math", torch_command("math", "both"),
@@ -129,7 +136,7 @@ void declare_backward(model::Suite& suite) {
       .control("scale-forgotten", gradient_scale_forgotten)
       .control("first-row-missed", first_row_missed);
   add_backward_passes(backward);
-  backward.baselines({"naive", "standard", "torch-flash"});
+  backward.baselines({"naive", "standard", "chunked", "torch-flash"});
   add_figures(backward, "Attention backward");
 }
 
@@ -146,7 +153,7 @@ void declare_both(model::Suite& suite) {
       .invariant("rows are convex combinations and gradients add up", both_are_sound)
       .control("backward-delta-forgotten", delta_forgotten_after_forward);
   add_both_passes(both);
-  both.baselines({"standard", "torch-flash"});
+  both.baselines({"standard", "chunked", "torch-flash"});
   add_figures(both, "Attention, both passes");
 }
 
