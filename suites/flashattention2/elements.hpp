@@ -80,14 +80,6 @@ class RowElements {
     }
     return sum;
   }
-  /// scale * <q, k>, summed in float.
-  float dot_in_float(Index column) const {
-    float sum = 0;
-    for (Index k = 0; k < params_.head_dim(); ++k) {
-      sum += static_cast<float>(own(params_.q, k) * element(params_.k, column, k));
-    }
-    return sum * params_.scale;
-  }
   template <class Real>
   Real capped(Real score) const {
     const auto cap = static_cast<Real>(params_.softcap);

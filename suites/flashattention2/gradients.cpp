@@ -32,23 +32,12 @@ void append(model::ExpectedTensor& tensor, Index first, const std::vector<double
   }
 }
 
-/// Collects sampled rows of dq, dk and dv.
-template <class ComputeRow, class ComputeKey>
-model::Expected collect(const GradientProblem& problem, ComputeRow compute_row,
-                        ComputeKey compute_key) {
-  const AttentionParams params = forward_params(problem, nullptr);
-  const std::vector<SampledRow> rows = sampled_rows(problem);
-  const std::vector<SampledKey> keys = sampled_keys(problem);
-  std::vector<std::vector<double>> dq(rows.size());
-  std::vector<KeyGradient> of_keys(keys.size());
-  core::parallel_for_dynamic(static_cast<Index>(rows.size() + keys.size()), [&](Index i, int) {
-    const auto at = static_cast<std::size_t>(i);
-    if (at < rows.size()) {
-      dq[at] = compute_row(rows[at]);
-    } else {
-      of_keys[at - rows.size()] = compute_key(keys[at - rows.size()]);
-    }
-  });
+/// Rows of dq and keys of dk and dv as expected elements.
+model::Expected expected_gradients(const AttentionParams& params,
+                                   const std::vector<SampledRow>& rows,
+                                   const std::vector<std::vector<double>>& dq,
+                                   const std::vector<SampledKey>& keys,
+                                   const std::vector<KeyGradient>& of_keys) {
   model::Expected expected{{"dq", {}, {}}, {"dk", {}, {}}, {"dv", {}, {}}};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     append(expected[0], element_of_row(params, rows[i]), dq[i]);
@@ -70,29 +59,33 @@ model::Expected joined(model::Expected first, model::Expected second) {
 model::Expected gradients_in_double(const GradientProblem& problem) {
   const AttentionParams params = backward_params(problem, nullptr);
   const std::vector<RowStatistics> statistics = given_statistics(params);
-  return collect(
-      problem,
-      [&](const SampledRow& at) {
-        return reference_query_gradient(params, statistics[static_cast<std::size_t>(at.sequence)],
-                                        at.sequence, at.head, at.row);
-      },
-      [&](const SampledKey& at) {
-        return reference_key_gradient(params, statistics[static_cast<std::size_t>(at.sequence)],
-                                      at.sequence, at.head_kv, at.column);
-      });
+  const std::vector<SampledRow> rows = sampled_rows(problem);
+  const std::vector<SampledKey> keys = sampled_keys(problem);
+  std::vector<std::vector<double>> dq(rows.size());
+  std::vector<KeyGradient> of_keys(keys.size());
+  core::parallel_for_dynamic(static_cast<Index>(rows.size() + keys.size()), [&](Index i, int) {
+    auto at = static_cast<std::size_t>(i);
+    if (at < rows.size()) {
+      const SampledRow& row = rows[at];
+      dq[at] = reference_query_gradient(params, statistics[static_cast<std::size_t>(row.sequence)],
+                                        row.sequence, row.head, row.row);
+      return;
+    }
+    at -= rows.size();
+    const SampledKey& key = keys[at];
+    of_keys[at] = reference_key_gradient(params, statistics[static_cast<std::size_t>(key.sequence)],
+                                         key.sequence, key.head_kv, key.column);
+  });
+  return expected_gradients(params, rows, dq, keys, of_keys);
 }
 
 model::Expected gradients_in_storage_precision(const GradientProblem& problem) {
   const AttentionParams params = backward_params(problem, nullptr);
   const std::vector<RowStatistics> statistics = given_statistics(params);
-  return collect(
-      problem,
-      [&](const SampledRow& at) {
-        return plain_query_gradient(params, statistics[static_cast<std::size_t>(at.sequence)], at);
-      },
-      [&](const SampledKey& at) {
-        return plain_key_gradient(params, statistics[static_cast<std::size_t>(at.sequence)], at);
-      });
+  const std::vector<SampledRow> rows = sampled_rows(problem);
+  const std::vector<SampledKey> keys = sampled_keys(problem);
+  return expected_gradients(params, rows, plain_query_gradients(params, statistics, rows), keys,
+                            plain_key_gradients(params, statistics, keys));
 }
 
 model::Tolerances gradient_tolerance(const model::Point& point) {

@@ -76,17 +76,10 @@ Index element_of_lse(const AttentionParams& params, const SampledRow& at) {
 
 namespace {
 
-/// Collects rows of out and lse as expected elements.
-template <class ComputeRow>
-model::Expected collect(const AttentionProblem& problem, ComputeRow compute) {
-  const AttentionParams params = forward_params(problem, nullptr);
+/// Rows of out and lse as expected elements.
+model::Expected expected_rows(const AttentionParams& params, const std::vector<SampledRow>& rows,
+                              const std::vector<RowResult>& results) {
   model::Expected expected{{"out", {}, {}}, {"lse", {}, {}}};
-  const std::vector<SampledRow> rows = sampled_rows(problem);
-  std::vector<RowResult> results(rows.size());
-  core::parallel_for_dynamic(static_cast<Index>(rows.size()), [&](Index i, int) {
-    const auto at = static_cast<std::size_t>(i);
-    results[at] = compute(rows[at]);
-  });
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Index first = element_of_row(params, rows[i]);
     for (Index k = 0; k < params.head_dim(); ++k) {
@@ -103,14 +96,19 @@ model::Expected collect(const AttentionProblem& problem, ComputeRow compute) {
 
 model::Expected attention_rows_in_double(const AttentionProblem& problem) {
   const AttentionParams params = forward_params(problem, nullptr);
-  return collect(problem, [&](const SampledRow& at) {
-    return reference_row(params, at.sequence, at.head, at.row);
+  const std::vector<SampledRow> rows = sampled_rows(problem);
+  std::vector<RowResult> results(rows.size());
+  core::parallel_for_dynamic(static_cast<Index>(rows.size()), [&](Index i, int) {
+    const SampledRow& at = rows[static_cast<std::size_t>(i)];
+    results[static_cast<std::size_t>(i)] = reference_row(params, at.sequence, at.head, at.row);
   });
+  return expected_rows(params, rows, results);
 }
 
 model::Expected attention_rows_in_storage_precision(const AttentionProblem& problem) {
   const AttentionParams params = forward_params(problem, nullptr);
-  return collect(problem, [&](const SampledRow& at) { return plain_row(params, at); });
+  const std::vector<SampledRow> rows = sampled_rows(problem);
+  return expected_rows(params, rows, plain_rows(params, rows));
 }
 
 model::Tolerances attention_tolerance(const model::Point& point) {

@@ -1,7 +1,9 @@
 #pragma once
 // Standard attention that stores every intermediate in the storage type, as PyTorch's does on a
 // GPU: scores, weights, and the gradients of both; sums in float or better. It is the yardstick of
-// the authors' tests, and, over all rows, the rival in the experiment about accuracy. Slow.
+// the authors' tests, and, over all rows, the rival in the experiment about accuracy.
+#include <vector>
+
 #include "impls/flashattention2/reference.hpp"
 #include "suites/flashattention2/oracle.hpp"
 #include "suites/flashattention2/problem.hpp"
@@ -18,12 +20,16 @@ struct SampledKey {
 /// Flat index of the first element of a key in a tensor shaped like k.
 Index element_of_key(const AttentionParams& params, const SampledKey& at);
 
-RowResult plain_row(const AttentionParams& params, const SampledRow& at);
-/// From the statistics of the rows of one sequence.
-std::vector<double> plain_query_gradient(const AttentionParams& params,
-                                         const RowStatistics& statistics, const SampledRow& at);
-KeyGradient plain_key_gradient(const AttentionParams& params, const RowStatistics& statistics,
-                               const SampledKey& at);
+// The order of the lists is free, but neighbours of one sequence and head share their work.
+std::vector<RowResult> plain_rows(const AttentionParams& params,
+                                  const std::vector<SampledRow>& rows);
+/// From the statistics of every sequence.
+std::vector<std::vector<double>> plain_query_gradients(const AttentionParams& params,
+                                                       const std::vector<RowStatistics>& statistics,
+                                                       const std::vector<SampledRow>& rows);
+std::vector<KeyGradient> plain_key_gradients(const AttentionParams& params,
+                                             const std::vector<RowStatistics>& statistics,
+                                             const std::vector<SampledKey>& keys);
 
 /// Both passes, all rows and keys, in parallel.
 void plain_attention(const GradientProblem& problem, BothAnswer& answer);
