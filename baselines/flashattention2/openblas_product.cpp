@@ -97,6 +97,15 @@ void want_threads(int threads) {
   if (library().call.threads() != threads) library().call.set_threads(threads);
 }
 
+/// OpenBLAS on OpenMP gives its buffers to threads of other kinds without a lock: two products at
+/// once were seen to mix up their operands. There they take turns.
+std::unique_lock<std::mutex> take_turns() {
+  static std::mutex mutex;
+  constexpr int kOpenMp = 2;  // of openblas_get_parallel()
+  const bool unguarded = library().call.parallel() == kOpenMp && !core::threads_are_openmp();
+  return unguarded ? std::unique_lock(mutex) : std::unique_lock<std::mutex>();
+}
+
 struct Side {
   int transposed;
   int leading;
@@ -127,6 +136,7 @@ class Product final : public MatrixProduct::Backend {
 
   void multiply(int, const void* a, const void* b, void* c, void*) override {
     want_threads(threads_);
+    const auto turn = take_turns();
     library().call.multiply(kRowMajor, a_.transposed, b_.transposed, m_, n_, k_, 1.0f,
                             static_cast<const float*>(a), a_.leading, static_cast<const float*>(b),
                             b_.leading, beta_, static_cast<float*>(c), c_.leading);

@@ -124,6 +124,14 @@ void set_thread_count(int threads) { configured_threads().store(std::max(1, thre
 
 int thread_count() { return configured_threads().load(); }
 
+bool threads_are_openmp() {
+#ifdef ASHLAR_THREADS_OPENMP
+  return true;
+#else
+  return false;
+#endif
+}
+
 void parallel_for_dynamic(std::int64_t items, const std::function<void(std::int64_t, int)>& body,
                           int threads) {
   if (items <= 0) return;

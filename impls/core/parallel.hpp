@@ -11,6 +11,9 @@ namespace ashlar::core {
 /// CPUs (affinity mask), or OMP_NUM_THREADS where set.
 void set_thread_count(int threads);
 int thread_count();
+/// Whether parallel loops run on OpenMP's threads, else on std::thread (option ASHLAR_THREADS). A
+/// library that is built for OpenMP may guard what its calls share against the former only.
+bool threads_are_openmp();
 
 /// Calls body(item, worker) for every item in [0, items), items handed out one at a time in
 /// increasing order to idle workers (so an order "longest first" is kept). worker is in [0,
