@@ -71,29 +71,22 @@ void ChunkedBackward::add_up(Index item, const Share& share, int sums, int worke
 }
 
 void ChunkedBackward::operator()() {
-  core::parallel_for_dynamic(
-      dense_.pack_items(params_), [&](Index item, int) { dense_.pack_item(params_, item); },
-      threads_);
-  const Index heads = params_.batch() * params_.heads_kv();
+  dense_.pack(params_, threads_);
   if (heads_in_parallel_) {
-    core::parallel_for_dynamic(
-        heads,
-        [&](Index item, int worker) {
-          add_up(item, shares_.front(), worker, worker);
-          sums_.store_one(params_, item / params_.heads_kv(), item % params_.heads_kv(), worker);
-        },
+    sums_.store_in_parallel(
+        params_, [&](Index item, int worker) { add_up(item, shares_.front(), worker, worker); },
         threads_);
     return;
   }
-  for (Index item = 0; item < heads; ++item) {
+  const auto in_shares = [&](Index item) {
     core::parallel_for_dynamic(
         threads_,
         [&](Index share, int worker) {
           add_up(item, shares_[static_cast<std::size_t>(share)], static_cast<int>(share), worker);
         },
         threads_);
-    sums_.store_all(params_, item / params_.heads_kv(), item % params_.heads_kv(), threads_);
-  }
+  };
+  sums_.store_in_turn(params_, in_shares, threads_);
 }
 
 std::size_t ChunkedBackward::workspace_bytes() const {

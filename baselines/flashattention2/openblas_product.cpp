@@ -102,7 +102,7 @@ void want_threads(int threads) {
 std::unique_lock<std::mutex> take_turns() {
   static std::mutex mutex;
   constexpr int kOpenMp = 2;  // of openblas_get_parallel()
-  const bool unguarded = library().call.parallel() == kOpenMp && !core::threads_are_openmp();
+  const bool unguarded = !core::threads_are_openmp() && library().call.parallel() == kOpenMp;
   return unguarded ? std::unique_lock(mutex) : std::unique_lock<std::mutex>();
 }
 

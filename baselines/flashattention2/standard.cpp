@@ -46,9 +46,7 @@ StandardForward::StandardForward(const AttentionParams& params, ProductLibrary l
 }
 
 void StandardForward::operator()() {
-  core::parallel_for_dynamic(
-      dense_.pack_items(params_), [&](Index item, int) { dense_.pack_item(params_, item); },
-      threads_);
+  dense_.pack(params_, threads_);
   const auto one_head = [&](Index item, int worker) {
     auto* scratch = scratch_[static_cast<std::size_t>(worker)].as<std::byte>();
     block_(params_, dense_, item / params_.heads_q(), item % params_.heads_q(), 0, worker, scratch);

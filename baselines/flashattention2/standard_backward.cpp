@@ -65,9 +65,7 @@ void StandardTrainingStep::keep_weights() {
 }
 
 void StandardTrainingStep::forward(const AttentionParams& params) {
-  core::parallel_for_dynamic(
-      dense_.pack_items(params), [&](Index item, int) { dense_.pack_item(params, item); },
-      threads_);
+  dense_.pack(params, threads_);
   const auto one_head = [&](Index item, int worker) {
     const Index batch = item / params.heads_q();
     const Index head = item % params.heads_q();
@@ -95,23 +93,13 @@ void StandardTrainingStep::backward_group(Index item, int worker) {
 }
 
 void StandardTrainingStep::backward() {
-  core::parallel_for_dynamic(
-      dense_.pack_items(params_), [&](Index item, int) { dense_.pack_item(params_, item); },
-      threads_);
-  const Index heads = params_.batch() * params_.heads_kv();
+  dense_.pack(params_, threads_);
   if (heads_in_parallel_) {
-    core::parallel_for_dynamic(
-        heads,
-        [&](Index item, int worker) {
-          backward_group(item, worker);
-          sums_.store_one(params_, item / params_.heads_kv(), item % params_.heads_kv(), worker);
-        },
-        threads_);
-    return;
-  }
-  for (Index item = 0; item < heads; ++item) {
-    backward_group(item, 0);
-    sums_.store_all(params_, item / params_.heads_kv(), item % params_.heads_kv(), threads_);
+    sums_.store_in_parallel(
+        params_, [&](Index item, int worker) { backward_group(item, worker); }, threads_);
+  } else {
+    sums_.store_in_turn(
+        params_, [&](Index item) { backward_group(item, 0); }, threads_);
   }
 }
 

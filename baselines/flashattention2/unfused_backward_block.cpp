@@ -190,9 +190,10 @@ KeyGradientSums KeyGradientBuffers::sums(int worker) {
 
 void KeyGradientBuffers::clear(int worker) { std::fill_n(sums(worker).dk, 2 * elements_, 0.0f); }
 
-void KeyGradientBuffers::store(const AttentionParams& params, Index batch, Index head_kv,
-                               Index begin, Index end, std::size_t first_worker,
-                               std::size_t end_worker) const {
+void KeyGradientBuffers::store(const AttentionParams& params, Index item, Index begin, Index end,
+                               std::size_t first_worker, std::size_t end_worker) const {
+  const Index batch = item / params.heads_kv();
+  const Index head_kv = item % params.heads_kv();
   const Index depth = params.head_dim();
   const auto store_as = [&]<class T>(const core::AnyView<4>& gradient, std::size_t offset) {
     for (Index row = begin; row < end; ++row) {
@@ -217,20 +218,28 @@ void KeyGradientBuffers::store(const AttentionParams& params, Index batch, Index
   }
 }
 
-void KeyGradientBuffers::store_all(const AttentionParams& params, Index batch, Index head_kv,
-                                   int threads) const {
-  core::parallel_for_static(
-      params.seqlen_k(),
-      [&](Index begin, Index end, int) {
-        store(params, batch, head_kv, begin, end, 0, buffers_.size());
+void KeyGradientBuffers::store_in_parallel(const AttentionParams& params,
+                                           const std::function<void(Index, int)>& add_up,
+                                           int threads) {
+  core::parallel_for_dynamic(
+      params.batch() * params.heads_kv(),
+      [&](Index item, int worker) {
+        add_up(item, worker);
+        const auto at = static_cast<std::size_t>(worker);
+        store(params, item, 0, params.seqlen_k(), at, at + 1);
       },
       threads);
 }
 
-void KeyGradientBuffers::store_one(const AttentionParams& params, Index batch, Index head_kv,
-                                   int worker) const {
-  const auto at = static_cast<std::size_t>(worker);
-  store(params, batch, head_kv, 0, params.seqlen_k(), at, at + 1);
+void KeyGradientBuffers::store_in_turn(const AttentionParams& params,
+                                       const std::function<void(Index)>& add_up, int threads) {
+  for (Index item = 0; item < params.batch() * params.heads_kv(); ++item) {
+    add_up(item);
+    core::parallel_for_static(
+        params.seqlen_k(),
+        [&](Index begin, Index end, int) { store(params, item, begin, end, 0, buffers_.size()); },
+        threads);
+  }
 }
 
 std::size_t KeyGradientBuffers::bytes() const {

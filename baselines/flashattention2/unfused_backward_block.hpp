@@ -89,14 +89,19 @@ class KeyGradientBuffers {
   KeyGradientBuffers(const AttentionParams& params, int workers);
   KeyGradientSums sums(int worker);
   void clear(int worker);
-  /// Adds up the sums of all workers, in their order, or takes those of one, and rounds them into
-  /// one head of dk and dv. The first shares the key rows out among threads.
-  void store_all(const AttentionParams& params, Index batch, Index head_kv, int threads) const;
-  void store_one(const AttentionParams& params, Index batch, Index head_kv, int worker) const;
+  /// Calls add_up(item, worker) for every (batch, kv head), at the same time, and rounds what it
+  /// leaves in sums(worker) into dk and dv.
+  void store_in_parallel(const AttentionParams& params,
+                         const std::function<void(Index, int)>& add_up, int threads);
+  /// Calls add_up(item) for one after another, and rounds what it leaves in the sums of all
+  /// workers, added in their order; the threads share the key rows.
+  void store_in_turn(const AttentionParams& params, const std::function<void(Index)>& add_up,
+                     int threads);
   std::size_t bytes() const;
 
  private:
-  void store(const AttentionParams& params, Index batch, Index head_kv, Index begin, Index end,
+  /// Key rows [begin, end) of one item.
+  void store(const AttentionParams& params, Index item, Index begin, Index end,
              std::size_t first_worker, std::size_t end_worker) const;
 
   std::size_t elements_;  // of dk or dv of one head

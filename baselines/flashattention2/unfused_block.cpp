@@ -185,6 +185,11 @@ void DenseKeysValues::pack_item(const AttentionParams& params, Index item) {
   }
 }
 
+void DenseKeysValues::pack(const AttentionParams& params, int threads) {
+  core::parallel_for_dynamic(
+      pack_items(params), [&](Index item, int) { pack_item(params, item); }, threads);
+}
+
 const void* DenseKeysValues::keys(const AttentionParams& params, Index batch, Index head_kv) const {
   if (!copies_) return row_of(params.k, batch, 0, head_kv);
   return keys_.as<std::byte>() +

@@ -31,6 +31,8 @@ class DenseKeysValues {
   /// Copying is a loop over items, which may run at the same time; none where nothing is copied.
   Index pack_items(const AttentionParams& params) const;
   void pack_item(const AttentionParams& params, Index item);
+  /// The whole loop, on so many threads.
+  void pack(const AttentionParams& params, int threads);
   const void* keys(const AttentionParams& params, Index batch, Index head_kv) const;
   const void* values(const AttentionParams& params, Index batch, Index head_kv) const;
   std::size_t bytes() const { return keys_.bytes() + values_.bytes(); }
