@@ -11,10 +11,7 @@ namespace ashlar::cli {
 
 namespace {
 
-template <class T>
-model::Json or_null(const std::optional<T>& value) {
-  return value ? model::Json(*value) : model::Json(nullptr);
-}
+using model::or_null;
 
 /// Rates as {"rate": value}, like those of the CPU's teams.
 model::Json device_rates() {

@@ -4,10 +4,12 @@
 #include <stdexcept>
 
 #include "harness/machine/calibration.hpp"
-#include "harness/machine/or_null.hpp"
+#include "harness/model/value.hpp"
 
 namespace ashlar::machine {
 namespace {
+
+using model::or_null;
 
 Json rate_to_json(const Rate& rate) {
   return {{"rate", rate.rate},

@@ -12,9 +12,9 @@
 #include <cstring>
 
 #include "harness/machine/matmul.hpp"
-#include "harness/machine/or_null.hpp"
 #include "harness/machine/sha256.hpp"
 #include "harness/machine/team.hpp"
+#include "harness/model/value.hpp"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -24,6 +24,8 @@ extern char** environ;
 
 namespace ashlar::machine {
 namespace {
+
+using model::or_null;
 
 Json host_hash(const System& system) {
   const auto name = system.line("/proc/sys/kernel/hostname");

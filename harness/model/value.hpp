@@ -15,6 +15,12 @@ namespace ashlar::model {
 
 using Json = nlohmann::ordered_json;
 
+/// What is unknown is null.
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
 /// One value of an axis: true/false, an integer, a real number or a word.
 class Value {
  public:

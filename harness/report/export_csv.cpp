@@ -13,16 +13,12 @@
 namespace ashlar::report {
 
 using model::Json;
+using model::or_null;
 using record::CaseRecord;
 using record::number_to_json;
 using record::StudyRecord;
 
 namespace {
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-  return value ? Json(*value) : Json();
-}
 
 Json numbers(const std::map<std::string, double>& values) {
   Json json = Json::object();
