@@ -80,11 +80,12 @@ TEST_CASE("copies are copies, and pages hold them") {
 
 TEST_CASE("copy buffers are well beyond the caches, within reason") {
   constexpr std::size_t kMiB = 1 << 20;
-  CHECK(copy_buffer_bytes(32 * kMiB, 16 * (std::int64_t{1} << 30), 2) == 128 * kMiB);
-  CHECK(copy_buffer_bytes(2 * kMiB, 16 * (std::int64_t{1} << 30), 2) == 32 * kMiB);
-  CHECK(copy_buffer_bytes(532 * kMiB, 64 * (std::int64_t{1} << 30), 2) == 128 * kMiB);
-  CHECK(copy_buffer_bytes(384 * kMiB, 512 * (std::int64_t{1} << 30), 96) == 1024 * kMiB);
-  CHECK(copy_buffer_bytes(32 * kMiB, (std::int64_t{1} << 30) / 2, 2) == 64 * kMiB);
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  CHECK(copy_buffer_bytes(32 * kMiB, 16 * kGiB, 2) == 128 * kMiB);
+  CHECK(copy_buffer_bytes(2 * kMiB, 16 * kGiB, 2) == 32 * kMiB);
+  CHECK(copy_buffer_bytes(532 * kMiB, 64 * kGiB, 2) == 128 * kMiB);
+  CHECK(copy_buffer_bytes(384 * kMiB, 512 * kGiB, 96) == 1024 * kMiB);
+  CHECK(copy_buffer_bytes(32 * kMiB, kGiB / 2, 2) == 64 * kMiB);
   CHECK(copy_buffer_bytes(0, 0, 1) == 128 * kMiB);
 }
 

@@ -16,11 +16,9 @@ using made_up::Json;
 using made_up::refuse;
 using record::RecordSet;
 
-const char* const kSmall = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
-
 Filter smallest() {
   Filter filter;
-  filter.only = kSmall;
+  filter.only = made_up::kSmallest;
   return filter;
 }
 

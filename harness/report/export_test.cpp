@@ -15,6 +15,7 @@ using Catch::Contains;
 using made_up::attention_sweep;
 using made_up::descent_study;
 using made_up::Json;
+using made_up::kSmallest;
 using made_up::refuse;
 
 Filter only(const std::string& pattern) {
@@ -22,8 +23,6 @@ Filter only(const std::string& pattern) {
   filter.only = pattern;
   return filter;
 }
-
-const char* const kSmallest = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
 
 TEST_CASE("google-benchmark: a repetition per sample, then the aggregates") {
   const Json json = Json::parse(export_google_benchmark(attention_sweep(2), only(kSmallest)));

@@ -15,9 +15,13 @@ using record::RecordSet;
 using record::RunRecord;
 using record::Status;
 
+inline constexpr const char* kRun = "20260704T101500-ab12";
+/// The cases of one point of attention_sweep(), as a filter has them.
+inline constexpr const char* kSmallest = "seqlen=512,head_dim=64,causal=false,dtype=f32/";
+
 /// Six implementations of attention, one experiment with declared figures, two calibrated thread
 /// counts.
-inline RunRecord run_record(const std::string& run_id = "20260704T101500-ab12") {
+inline RunRecord run_record(const std::string& run_id = kRun) {
   RunRecord run;
   run.run_id = run_id;
   run.started = "2026-07-04T10:15:00Z";
@@ -114,8 +118,7 @@ inline void refuse(CaseRecord& record, Status status, const std::string& reason)
 }
 
 /// The full sweep: 6 lengths x 2 x 2 x 2 x 6 implementations x `rounds`.
-inline RecordSet attention_sweep(int rounds = 2,
-                                 const std::string& run_id = "20260704T101500-ab12") {
+inline RecordSet attention_sweep(int rounds = 2, const std::string& run_id = kRun) {
   RecordSet records;
   records.runs.push_back(run_record(run_id));
   struct Kind {

@@ -9,12 +9,11 @@
 namespace ashlar::report {
 
 using Catch::Contains;
+using made_up::kRun;
 using record::RecordSet;
 using record::Status;
 
 namespace {
-
-constexpr const char* kRun = "20260704T101500-ab12";
 
 RecordSet two_cases() {
   RecordSet records;

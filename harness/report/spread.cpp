@@ -146,14 +146,14 @@ std::map<std::string, Style> styles_of(const RunView& run, const std::string& su
   static constexpr const char* kPalette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                              "#E69F00", "#56B4E9", "#332288", "#882255"};
   static constexpr const char* kGreys[] = {"#7F7F7F", "#404040", "#A9A9A9"};
-  static constexpr int kShapes[] = {7, 5, 9, 11, 13, 15, 6, 4, 8, 10, 12, 14};
+  static constexpr int kPoints[] = {7, 5, 9, 11, 13, 15, 6, 4, 8, 10, 12, 14};
   std::map<std::string, Style> styles;
   std::size_t coloured = 0;
   std::size_t grey = 0;
   const auto add = [&](const std::string& name, const std::string& tier) {
     if (styles.contains(name)) return;
     Style style;
-    style.point = kShapes[styles.size() % std::size(kShapes)];
+    style.point = kPoints[styles.size() % std::size(kPoints)];
     std::size_t& used = tier == "naive" ? grey : coloured;
     const std::size_t size = tier == "naive" ? std::size(kGreys) : std::size(kPalette);
     style.colour = tier == "naive" ? kGreys[used % size] : kPalette[used % size];

@@ -7,24 +7,23 @@
 namespace ashlar::report {
 
 using Catch::Contains;
+using made_up::kRun;
 using record::RecordSet;
 using record::Status;
 
 namespace {
 
-constexpr const char* kTables = "20260704T101500-ab12";
-
 /// One length, three implementations: standard 4 ms, flash 2 ms, naive as given.
 RecordSet small(int rounds = 1, int samples = 15) {
   RecordSet records;
-  records.runs.push_back(made_up::run_record(kTables));
+  records.runs.push_back(made_up::run_record(kRun));
   for (const std::int64_t seqlen : {1024, 2048}) {
     const auto point = made_up::attention_point(seqlen, 64, false, "f32");
     for (int round = 0; round < rounds; ++round) {
       records.cases.push_back(
-          made_up::case_record(kTables, point, "standard", "peer", 4e6, round, samples));
+          made_up::case_record(kRun, point, "standard", "peer", 4e6, round, samples));
       records.cases.push_back(
-          made_up::case_record(kTables, point, "flash", "optimized", 2e6, round, samples));
+          made_up::case_record(kRun, point, "flash", "optimized", 2e6, round, samples));
     }
   }
   return records;
@@ -75,14 +74,14 @@ TEST_CASE("a wide table says time, rate, speed-up and where", "[report]") {
 TEST_CASE("cells without a time say why", "[report]") {
   RecordSet records = small();
   const auto point = made_up::attention_point(1024, 64, false, "f32");
-  auto naive = made_up::case_record(kTables, point, "naive", "naive", 1e9);
+  auto naive = made_up::case_record(kRun, point, "naive", "naive", 1e9);
   made_up::refuse(naive, Status::crashed, "signal 11 | segmentation fault");
   records.cases.push_back(naive);
-  auto chunked = made_up::case_record(kTables, point, "chunked", "peer", 3e6);
+  auto chunked = made_up::case_record(kRun, point, "chunked", "peer", 3e6);
   made_up::refuse(chunked, Status::unsupported, "head_dim must be 128");
   records.cases.push_back(chunked);
   records.cases.push_back(made_up::case_record(
-      kTables, made_up::attention_point(2048, 64, false, "f32"), "chunked", "peer", 3e6));
+      kRun, made_up::attention_point(2048, 64, false, "f32"), "chunked", "peer", 3e6));
   const std::string text = text_of(records);
   CHECK_THAT(text, Contains("crashed [1]") && Contains("unsupported [2]"));
   CHECK_THAT(text, Contains("[1] signal 11 | segmentation fault"));
@@ -96,7 +95,7 @@ TEST_CASE("what is unsupported at every point has a line instead of a column", "
   for (const std::int64_t seqlen : {1024, 2048}) {
     const auto point = made_up::attention_point(seqlen, 64, false, "f32");
     for (const char* name : {"chunked", "naive", "reference"}) {
-      auto record = made_up::case_record(kTables, point, name, "peer", 3e6);
+      auto record = made_up::case_record(kRun, point, name, "peer", 3e6);
       // The reference's reasons differ: they stay in its cells.
       const std::string reason = name == std::string("reference")
                                      ? "too long: " + std::to_string(seqlen)
@@ -147,12 +146,12 @@ TEST_CASE("few samples have a range, not an interval", "[report]") {
 
 TEST_CASE("several rounds are resampled as rounds", "[report]") {
   RecordSet records;
-  records.runs.push_back(made_up::run_record(kTables));
+  records.runs.push_back(made_up::run_record(kRun));
   const auto point = made_up::attention_point(1024, 64, false, "f32");
   // Rounds that differ more than samples within them: the interval must span the rounds.
   for (int round = 0; round < 4; ++round) {
     records.cases.push_back(
-        made_up::case_record(kTables, point, "flash", "optimized", 2e6 * (1 + 0.1 * round), round));
+        made_up::case_record(kRun, point, "flash", "optimized", 2e6 * (1 + 0.1 * round), round));
   }
   const auto rows = model::Json::parse(text_of(records, Format::json));
   CHECK(rows[0]["rounds"] == 4);
@@ -163,11 +162,11 @@ TEST_CASE("several rounds are resampled as rounds", "[report]") {
 
 TEST_CASE("the ratio pairs what both sides have", "[report]") {
   RecordSet records;
-  records.runs.push_back(made_up::run_record(kTables));
+  records.runs.push_back(made_up::run_record(kRun));
   const auto point = made_up::attention_point(1024, 64, false, "f32");
   // A drift of five times over the sweeps that hits both alike leaves the ratio at two.
-  auto standard = made_up::case_record(kTables, point, "standard", "peer", 4e6);
-  auto flash = made_up::case_record(kTables, point, "flash", "optimized", 2e6);
+  auto standard = made_up::case_record(kRun, point, "standard", "peer", 4e6);
+  auto flash = made_up::case_record(kRun, point, "flash", "optimized", 2e6);
   for (std::size_t i = 0; i < standard.samples_ns.size(); ++i) {
     standard.samples_ns[i] = 4000000 + 1000000 * static_cast<std::int64_t>(i);
     flash.samples_ns[i] = standard.samples_ns[i] / 2;
@@ -250,7 +249,7 @@ TEST_CASE("a table shows what it is asked for", "[report]") {
 
 TEST_CASE("a compact table has no headings and says where it comes from", "[report]") {
   RecordSet records = small();
-  auto absent = made_up::case_record(kTables, made_up::attention_point(1024, 64, false, "f32"),
+  auto absent = made_up::case_record(kRun, made_up::attention_point(1024, 64, false, "f32"),
                                      "naive", "naive", 1e9);
   made_up::refuse(absent, Status::unsupported, "no device");
   records.cases.push_back(absent);
@@ -321,7 +320,7 @@ TEST_CASE("long rows hold every field with its unit", "[report]") {
 TEST_CASE("a machine that changed during the run is said to have", "[report]") {
   RecordSet records = small();
   record::EventRecord end;
-  end.run_id = kTables;
+  end.run_id = kRun;
   end.event = "calibration";
   end.details["teams"] = model::Json::array(
       {{{"threads", 2}, {"f32_gflops", {{"rate", 600.0}}}, {"copy_gb_per_s", {{"rate", 21.1}}}}});
