@@ -31,6 +31,7 @@ TEST_CASE("within: built-in metrics") {
   CHECK(within("bandwidth", "expect = [48, 52]").outcome == Outcome::reproduced);
   CHECK(within("peak-share", "expect = [0.48, 0.52]").outcome == Outcome::reproduced);
   CHECK(within("bandwidth-share", "expect = [0.95, 1.05]").outcome == Outcome::reproduced);
+  CHECK(within("read-share", "expect = [0.81, 0.86]").outcome == Outcome::reproduced);
   CHECK(within("memory", "expect = [4096, 4096]").outcome == Outcome::reproduced);
   CHECK(within("workspace", "expect = [1024, 1024]").outcome == Outcome::reproduced);
 
@@ -61,6 +62,8 @@ TEST_CASE("within: built-in metrics") {
                Catch::Contains("no peak was measured for f32 on cpu with 7 threads"));
     CHECK_THAT(within("bandwidth-share", "expect = [0, 1]").reason,
                Catch::Contains("no copy bandwidth was measured on cpu with 7 threads"));
+    CHECK_THAT(within("read-share", "expect = [0, 1]").reason,
+               Catch::Contains("no read bandwidth was measured on cpu with 7 threads"));
     CHECK_THAT(within("memory", "expect = [0, 1]").reason, Catch::Contains("records no 'memory'"));
     records.set.cases[0].work.reset();
     CHECK_THAT(within("rate", "expect = [0, 1]").reason, Catch::Contains("declares no work"));

@@ -95,6 +95,12 @@ std::optional<double> Run::copy_gb_per_s(const std::string& device, int threads)
   });
 }
 
+std::optional<double> Run::read_gb_per_s(const std::string& device, int threads) const {
+  return highest([&](const Json& calibration) {
+    return calibrated(calibration, device, "read_gb_per_s", threads);
+  });
+}
+
 std::vector<Run> index_runs(const record::RecordSet& records, const std::string& suite) {
   std::vector<Run> runs;
   const auto run_of = [&](const std::string& id) -> Run& {

@@ -34,6 +34,8 @@ struct Run {
                                     int threads) const;
   /// The bandwidth of copies in GB/s, read and written together, likewise.
   std::optional<double> copy_gb_per_s(const std::string& device, int threads) const;
+  /// The bandwidth of reads alone in GB/s, likewise.
+  std::optional<double> read_gb_per_s(const std::string& device, int threads) const;
 
  private:
   template <class Read>

@@ -21,8 +21,8 @@ const std::vector<std::pair<std::string, Form>>& form_names() {
 }
 
 bool is_sampled_metric(const std::string& metric) {
-  static constexpr std::array kSampled = {"time", "rate", "bandwidth", "peak-share",
-                                          "bandwidth-share"};
+  static constexpr std::array kSampled = {
+      "time", "rate", "bandwidth", "peak-share", "bandwidth-share", "read-share"};
   return std::find(kSampled.begin(), kSampled.end(), metric) != kSampled.end();
 }
 

@@ -12,7 +12,7 @@ namespace ashlar::claims::detail {
 
 const std::vector<std::pair<std::string, Form>>& form_names();
 
-/// time, rate, bandwidth, peak-share, bandwidth-share: they come from samples.
+/// time, rate, bandwidth, peak-share, bandwidth-share, read-share: they come from samples.
 bool is_sampled_metric(const std::string& metric);
 /// norm.TENSOR.NORM: of the oracle checks, which wrong answers have too.
 bool is_norm(const std::string& metric);

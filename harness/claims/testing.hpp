@@ -44,7 +44,8 @@ class Records {
                         {{{"threads", 2},
                           {"f32_gflops", {{"rate", 50.0}}},
                           {"bf16_gflops", nullptr},
-                          {"copy_gb_per_s", {{"rate", 50.0}}}}}}};
+                          {"copy_gb_per_s", {{"rate", 50.0}}},
+                          {"read_gb_per_s", {{"rate", 60.0}}}}}}};
     run.experiments = model::Json::parse(kDeclared);
     set.runs.push_back(std::move(run));
     run_id_ = id;

@@ -39,13 +39,15 @@ TimeUse time_use(const CaseRecord& one, const std::string& metric, const Run& ru
   if (!one.work) return {0, false, fmt::format("{} declares no work", one.experiment)};
   if (metric == "bandwidth") return {one.work->bytes * 1e-9, true, ""};
   if (metric == "rate") return {one.work->flops * 1e-9, true, ""};
-  if (metric == "bandwidth-share") {
-    const auto copy = run.copy_gb_per_s(one.device, one.threads);
-    if (!copy || !(*copy > 0))
+  if (metric == "bandwidth-share" || metric == "read-share") {
+    const bool read = metric == "read-share";
+    const auto most = read ? run.read_gb_per_s(one.device, one.threads)
+                           : run.copy_gb_per_s(one.device, one.threads);
+    if (!most || !(*most > 0))
       return {0, false,
-              fmt::format("no copy bandwidth was measured on {} with {} threads", one.device,
-                          one.threads)};
-    return {one.work->bytes * 1e-9 / *copy, true, ""};
+              fmt::format("no {} bandwidth was measured on {} with {} threads",
+                          read ? "read" : "copy", one.device, one.threads)};
+    return {one.work->bytes * 1e-9 / *most, true, ""};
   }
   const auto peak = run.peak_gflops(one.device, one.work->precision, one.threads);
   if (!peak || !(*peak > 0))

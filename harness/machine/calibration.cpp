@@ -69,10 +69,11 @@ Rate best_of(const std::vector<Burst>& bursts, double work, int threads) {
 
 /// Where every thread's last value goes, so that no loop is idle work to the compiler.
 std::atomic<float> sink;
+std::atomic<std::uint64_t> words_sink;
 
 constexpr int kCopySlices = 8;
-/// f32, bf16, two ways to copy, sgemm.
-constexpr int kMeasurementsPerTeam = 5;
+/// f32, bf16, two ways to copy, two to read, sgemm.
+constexpr int kMeasurementsPerTeam = 7;
 
 /// Measures one thread count after the other with shared buffers.
 class Calibrator {
@@ -102,6 +103,11 @@ class Calibrator {
   void touch(int threads);
   Rate arithmetic(const PeakKernel& kernel, int threads);
   Rate copy(int threads);
+  Rate read(int threads);
+  /// The rate at which one_share(offset, bytes) works through the buffers, slice after slice, so
+  /// that by its next turn each has left the caches; `passes` bytes move for each byte of a buffer.
+  template <class OneShare>
+  Rate sweep(int threads, int passes, OneShare&& one_share);
   std::optional<Rate> sgemm(int threads);
   /// Calls body(offset, bytes) with the worker's share of a slice, a multiple of 64.
   template <class Body>
@@ -175,29 +181,40 @@ Rate Calibrator::arithmetic(const PeakKernel& kernel, int threads) {
   });
 }
 
-Rate Calibrator::copy(int threads) {
-  // Slice after slice, so that by its next turn each has left the caches.
-  const double gigabytes = 2e-9 * static_cast<double>(from_.bytes()) / kCopySlices;
-  const auto by = [&](auto&& one_share) {
-    return best_batch(gigabytes, threads, options_.bursts, [&](Clock::time_point deadline) {
-      const BurstPlan plan{threads, options_.bursts, deadline};
-      auto bursts = run_bursts(plan, [&](int worker, int burst) {
-        const int slice = (next_slice_ + burst) % kCopySlices;
-        with_share(worker, threads, slice, kCopySlices, [&](std::size_t at, std::size_t bytes) {
-          one_share(to_.data() + at, from_.data() + at, bytes);
-        });
-      });
-      next_slice_ += static_cast<int>(bursts.size());
-      return bursts;
+template <class OneShare>
+Rate Calibrator::sweep(int threads, int passes, OneShare&& one_share) {
+  const double gigabytes = 1e-9 * passes * static_cast<double>(from_.bytes()) / kCopySlices;
+  return best_batch(gigabytes, threads, options_.bursts, [&](Clock::time_point deadline) {
+    const BurstPlan plan{threads, options_.bursts, deadline};
+    auto bursts = run_bursts(plan, [&](int worker, int burst) {
+      with_share(worker, threads, (next_slice_ + burst) % kCopySlices, kCopySlices, one_share);
     });
-  };
-  const Rate bypassing = by(copy_nontemporal);
-  const Rate library = by([](std::byte* to, const std::byte* from, std::size_t bytes) {
-    std::memcpy(to, from, bytes);
+    next_slice_ += static_cast<int>(bursts.size());
+    return bursts;
+  });
+}
+
+Rate Calibrator::copy(int threads) {
+  const Rate bypassing = sweep(threads, 2, [&](std::size_t at, std::size_t bytes) {
+    copy_nontemporal(to_.data() + at, from_.data() + at, bytes);
+  });
+  const Rate library = sweep(threads, 2, [&](std::size_t at, std::size_t bytes) {
+    std::memcpy(to_.data() + at, from_.data() + at, bytes);
   });
   const bool bypassing_wins = bypassing.rate >= library.rate;
   copy_method_ = bypassing_wins ? "nontemporal" : "memcpy";
   return bypassing_wins ? bypassing : library;
+}
+
+Rate Calibrator::read(int threads) {
+  const auto in_streams = [&](int streams) {
+    return sweep(threads, 1, [&, streams](std::size_t at, std::size_t bytes) {
+      words_sink.store(read_all(from_.data() + at, bytes, streams), std::memory_order_relaxed);
+    });
+  };
+  const Rate one = in_streams(1);
+  const Rate four = in_streams(4);
+  return one.rate >= four.rate ? one : four;
 }
 
 std::optional<Rate> Calibrator::sgemm(int threads) {
@@ -224,6 +241,7 @@ TeamRates Calibrator::measure(int threads) {
   rates.f32_gflops = arithmetic(f32_peak_kernel(), threads);
   if (const auto kernel = bf16_peak_kernel()) rates.bf16_gflops = arithmetic(*kernel, threads);
   rates.copy_gb_per_s = copy(threads);
+  rates.read_gb_per_s = read(threads);
   // Last: OpenMP's threads may spin for a while after their work.
   rates.sgemm_gflops = sgemm(threads);
   return rates;

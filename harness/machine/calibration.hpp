@@ -32,6 +32,9 @@ struct TeamRates {
   std::optional<Rate> bf16_gflops;   // bfloat16 dot products; nullopt without the instruction
   Rate copy_gb_per_s;                // 1e9 bytes per second, read and written together
   std::optional<Rate> sgemm_gflops;  // oneDNN's product; nullopt without oneDNN
+  /// 1e9 bytes per second, only read, by the better of one stream and four a thread: where cores
+  /// wait for lines, not the memory for cores, less than copies make. nullopt in older records.
+  std::optional<Rate> read_gb_per_s;
   bool operator==(const TeamRates&) const = default;
 };
 
@@ -53,7 +56,7 @@ struct Calibration {
   double seconds = 0;            // what the calibration took
   std::vector<TeamRates> teams;  // ascending thread counts
   std::optional<DeviceRates> cuda;
-  /// What to be wary of: "f32-disturbed@2" (also bf16, copy, sgemm), "sgemm-above-peak@1" and
+  /// What to be wary of: "f32-disturbed@2" (also bf16, copy, sgemm, read), "sgemm-above-peak@1" and
   /// "sgemm-below-peak@1" (outside 0.80 to 1.0 of the peak), "time-limit"; the number after @ is
   /// the thread count.
   std::vector<std::string> flags;
@@ -82,12 +85,12 @@ Calibration calibrate(const CalibrationOptions& options = {});
 /// {"timer": {"resolution_ns", "cost_ns", "cpu_clock_cost_ns"}, "f32_isa", "bf16_isa",
 ///  "copy_method", "copy_buffer_bytes", "seconds", "flags": [...],
 ///  "teams": [{"threads", "f32_gflops": R, "bf16_gflops": R or null, "copy_gb_per_s": R,
-///             "sgemm_gflops": R or null}],
+///             "sgemm_gflops": R or null, "read_gb_per_s": R or null}],
 ///  "cuda": {"copy_gb_per_s", "bf16_gflops": {"rate"} or null} or null}
 /// with R = {"rate", "rate_by_cpu_time", "spread", "bursts"}.
 Json to_json(const Calibration& calibration);
-/// Throws std::invalid_argument, naming the field that is missing or of the wrong type. "cuda" may
-/// be missing.
+/// Throws std::invalid_argument, naming the field that is missing or of the wrong type. "cuda" and
+/// "read_gb_per_s" may be missing.
 Calibration from_json(const Json& json);
 
 /// The flags that follow from the rates alone.
@@ -95,7 +98,7 @@ std::vector<std::string> rate_flags(const Calibration& calibration);
 
 /// One rate at the start and at the end of a run.
 struct Change {
-  std::string rate;  // f32, bf16, copy, sgemm, cuda-copy, cuda-bf16
+  std::string rate;  // f32, bf16, copy, sgemm, read, cuda-copy, cuda-bf16
   int threads = 1;   // 0 on a GPU
   double start = 0;
   double end = 0;

@@ -71,6 +71,7 @@ TeamRates team_from_json(const Json& json, std::size_t index) {
   team.bf16_gflops = fields.optional_rate("bf16_gflops");
   team.copy_gb_per_s = fields.rate("copy_gb_per_s");
   team.sgemm_gflops = fields.optional_rate("sgemm_gflops");
+  if (json.contains("read_gb_per_s")) team.read_gb_per_s = fields.optional_rate("read_gb_per_s");
   return team;
 }
 
@@ -101,7 +102,8 @@ std::vector<NamedRate> named_rates(const TeamRates& team) {
   return {{"f32", team.f32_gflops},
           {"bf16", team.bf16_gflops},
           {"copy", team.copy_gb_per_s},
-          {"sgemm", team.sgemm_gflops}};
+          {"sgemm", team.sgemm_gflops},
+          {"read", team.read_gb_per_s}};
 }
 
 }  // namespace
@@ -118,7 +120,8 @@ Json to_json(const Calibration& calibration) {
                      {"f32_gflops", rate_to_json(team.f32_gflops)},
                      {"bf16_gflops", rate_to_json(team.bf16_gflops)},
                      {"copy_gb_per_s", rate_to_json(team.copy_gb_per_s)},
-                     {"sgemm_gflops", rate_to_json(team.sgemm_gflops)}});
+                     {"sgemm_gflops", rate_to_json(team.sgemm_gflops)},
+                     {"read_gb_per_s", rate_to_json(team.read_gb_per_s)}});
   }
   return {{"timer",
            {{"resolution_ns", calibration.timer_resolution_ns},

@@ -20,9 +20,9 @@ Calibration sample() {
   calibration.copy_buffer_bytes = 1 << 27;
   calibration.seconds = 0.9;
   const Rate quiet{100, 101, 0.02, 6};
-  calibration.teams.push_back(
-      {1, quiet, Rate{200, 202, 0.02, 6}, Rate{15, 15, 0.1, 3}, Rate{95, 96, 0.01, 3}});
-  calibration.teams.push_back({2, Rate{200, 201, 0, 6}, std::nullopt, Rate{22, 22, 0, 3}, {}});
+  calibration.teams.push_back({1, quiet, Rate{200, 202, 0.02, 6}, Rate{15, 15, 0.1, 3},
+                               Rate{95, 96, 0.01, 3}, Rate{12, 12, 0.1, 3}});
+  calibration.teams.push_back({2, Rate{200, 201, 0, 6}, {}, Rate{22, 22, 0, 3}, {}, {}});
   calibration.flags = {"time-limit"};
   return calibration;
 }
@@ -64,7 +64,7 @@ TEST_CASE("drift is what changed by more than the limit, either way") {
   const Calibration start = sample();
   Calibration end = sample();
   CHECK_FALSE(drift(start, end).any());
-  CHECK(drift(start, end).changes.size() == 6);
+  CHECK(drift(start, end).changes.size() == 7);
   end.teams[0].f32_gflops.rate = 94;
   end.teams[1].copy_gb_per_s.rate = 24;
   end.teams[0].bf16_gflops->rate = 206;
@@ -89,19 +89,28 @@ TEST_CASE("a GPU's rates drift like the others, and may be absent at either end"
   start.cuda = DeviceRates{2500.0, 800'000.0};
   Calibration end = start;
   CHECK(from_json(to_json(start)) == start);
-  CHECK(drift(start, end).changes.size() == 8);
+  CHECK(drift(start, end).changes.size() == 9);
   CHECK_FALSE(drift(start, end).any());
   end.cuda->bf16_gflops = 700'000.0;
   const Drift changed = drift(start, end);
   REQUIRE(changed.any());
   CHECK(changed.changes.back().rate == "cuda-bf16");
   CHECK(changed.changes.back().drifted);
-  CHECK_FALSE(changed.changes[6].drifted);
+  CHECK_FALSE(changed.changes[7].drifted);
   end.cuda->bf16_gflops.reset();  // no cuBLAS
   CHECK(from_json(to_json(end)) == end);
-  CHECK(drift(start, end).changes.size() == 7);
+  CHECK(drift(start, end).changes.size() == 8);
   end.cuda.reset();
-  CHECK(drift(start, end).changes.size() == 6);
+  CHECK(drift(start, end).changes.size() == 7);
+}
+
+TEST_CASE("old calibrations say nothing of reads alone") {
+  Json json = to_json(sample());
+  CHECK(json["teams"][0]["read_gb_per_s"]["rate"] == 12);
+  for (Json& team : json["teams"]) team.erase("read_gb_per_s");
+  const Calibration old = from_json(json);
+  CHECK_FALSE(old.teams[0].read_gb_per_s.has_value());
+  CHECK(drift(old, sample()).changes.size() == 6);
 }
 
 TEST_CASE("old calibrations say nothing of a GPU, whole ones say more than is read") {
@@ -143,6 +152,8 @@ TEST_CASE("measured rates are finite and positive") {
   for (const TeamRates& team : calibration.teams) {
     check_plausible(team.f32_gflops);
     check_plausible(team.copy_gb_per_s);
+    REQUIRE(team.read_gb_per_s.has_value());
+    check_plausible(*team.read_gb_per_s);
     CHECK(team.bf16_gflops.has_value() == calibration.bf16_isa.has_value());
     if (team.bf16_gflops) check_plausible(*team.bf16_gflops);
     CHECK(team.sgemm_gflops.has_value() == onednn_version().has_value());

@@ -1,5 +1,5 @@
 #pragma once
-// Memory for the copy bandwidth, and the two ways to copy it.
+// Memory for the bandwidths of copies and of reads, and ways to copy and to read it.
 #include <cstddef>
 #include <cstdint>
 
@@ -35,5 +35,10 @@ std::size_t copy_buffer_bytes(std::int64_t last_level_bytes, std::int64_t availa
 /// Copies with stores that bypass the caches, so that exactly 2 * bytes move: plain stores would
 /// read each line before writing it. Both pointers aligned to 64 bytes, bytes a multiple of 64.
 void copy_nontemporal(std::byte* to, const std::byte* from, std::size_t bytes);
+
+/// Reads every byte once, line by line, from `streams` places in turn, and returns the exclusive or
+/// of its 64-bit words. Some prefetchers follow several streams faster than one. `from` aligned to
+/// 64 bytes, bytes a multiple of 64.
+std::uint64_t read_all(const std::byte* from, std::size_t bytes, int streams);
 
 }  // namespace ashlar::machine

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <thread>
 
 #include "harness/machine/copy.hpp"
@@ -76,6 +77,26 @@ TEST_CASE("copies are copies, and pages hold them") {
   const Pages moved(std::move(to));
   CHECK(moved.bytes() == 1 << 20);
   CHECK(moved.data()[64] == from.data()[128]);
+}
+
+TEST_CASE("reads read every word once, however many streams") {
+  constexpr std::size_t kLine = 64;
+  Pages pages(1 << 20);
+  std::uint64_t word = 1;
+  for (std::size_t at = 0; at < pages.bytes(); at += sizeof(word)) {
+    word = word * 6364136223846793005U + 1442695040888963407U;
+    std::memcpy(pages.data() + at, &word, sizeof(word));
+  }
+  for (const std::size_t lines : {0U, 1U, 3U, 4U, 5U, 1000U, 16384U}) {
+    std::uint64_t expected = 0;
+    for (std::size_t at = 0; at < lines * kLine; at += sizeof(word)) {
+      std::memcpy(&word, pages.data() + at, sizeof(word));
+      expected ^= word;
+    }
+    for (const int streams : {1, 2, 4, 7}) {
+      CHECK(read_all(pages.data(), lines * kLine, streams) == expected);
+    }
+  }
 }
 
 TEST_CASE("copy buffers are well beyond the caches, within reason") {

@@ -119,12 +119,13 @@ std::string calibration_text(const Calibration& calibration) {
       "\nMeasured in {:.2f} s: f32 by {}, bf16 by {}, copies of {} ({})\n", calibration.seconds,
       calibration.f32_isa, calibration.bf16_isa.value_or("nothing here"),
       size_text(calibration.copy_buffer_bytes), calibration.copy_method);
-  text += fmt::format("{:>8} {:>13} {:>14} {:>14} {:>10}\n", "threads", "f32 GFLOP/s",
-                      "bf16 GFLOP/s", "sgemm GFLOP/s", "copy GB/s");
+  text += fmt::format("{:>8} {:>13} {:>14} {:>14} {:>10} {:>10}\n", "threads", "f32 GFLOP/s",
+                      "bf16 GFLOP/s", "sgemm GFLOP/s", "copy GB/s", "read GB/s");
   for (const TeamRates& team : calibration.teams) {
-    text += fmt::format("{:>8} {:>13} {:>14} {:>14} {:>10}\n", team.threads,
+    text += fmt::format("{:>8} {:>13} {:>14} {:>14} {:>10} {:>10}\n", team.threads,
                         rate_cell(team.f32_gflops), rate_cell(team.bf16_gflops),
-                        rate_cell(team.sgemm_gflops), rate_cell(team.copy_gb_per_s));
+                        rate_cell(team.sgemm_gflops), rate_cell(team.copy_gb_per_s),
+                        rate_cell(team.read_gb_per_s));
   }
   text += fmt::format("Timer: steps of {:.0f} ns, {:.0f} ns to read; CPU time {:.0f} ns to read\n",
                       calibration.timer_resolution_ns, calibration.timer_cost_ns,

@@ -51,6 +51,8 @@ void add_bandwidth(Cell& cell, const Roof& roof) {
   cell.bytes_per_s = first.work->bytes / (cell.time_ns->value * 1e-9);
   if (const auto copy = roof.bandwidth(cell.device, first.threads))
     cell.share_of_copy = *cell.bytes_per_s / *copy;
+  if (const auto reads = roof.read_bandwidth(cell.device, first.threads))
+    cell.share_of_reads = *cell.bytes_per_s / *reads;
 }
 
 void add_rate(Cell& cell, const Roof& roof) {

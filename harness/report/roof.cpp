@@ -60,7 +60,7 @@ void Roof::read(const Json& calibration) {
 void Roof::read_rates(const std::string& device, int threads, const Json& rates) {
   for (const auto& [field, what] :
        {std::pair{"f32_gflops", "f32"}, std::pair{"bf16_gflops", "bf16"},
-        std::pair{"copy_gb_per_s", "memory"}}) {
+        std::pair{"copy_gb_per_s", "memory"}, std::pair{"read_gb_per_s", "reads"}}) {
     if (const auto rate = rate_of(member(rates, field)))
       merge(device, threads, what, *rate * kGiga);
   }
@@ -98,6 +98,10 @@ std::optional<double> Roof::bandwidth(const std::string& device, int threads) co
   return find(device, "memory", threads);
 }
 
+std::optional<double> Roof::read_bandwidth(const std::string& device, int threads) const {
+  return find(device, "reads", threads);
+}
+
 std::string Roof::text() const {
   std::vector<std::string> groups;
   std::vector<std::string> drifts;
@@ -106,8 +110,9 @@ std::string Roof::text() const {
     auto rate = first;
     for (; rate != rates_.end() && rate->device == first->device && rate->threads == first->threads;
          ++rate) {
+      const bool bytes = rate->what == "memory" || rate->what == "reads";
       parts.push_back(fmt::format("{} {} {}", rate->what, number(rate->value / kGiga),
-                                  rate->what == "memory" ? "GB/s" : "GFLOP/s"));
+                                  bytes ? "GB/s" : "GFLOP/s"));
       if (std::abs(rate->drift) > kDrift)
         drifts.push_back(fmt::format("{} of {} by {}", rate->what,
                                      where(rate->device, rate->threads),

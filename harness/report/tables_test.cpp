@@ -231,7 +231,13 @@ TEST_CASE("a table shows what it is asked for", "[report]") {
   CHECK_THAT(text, !Contains("Time per execution") && !Contains("Samples"));
   CHECK_THAT(timing_table(records), !Contains("**GB/s**"));
   options.show = {Quantity::bandwidth};
-  CHECK_THAT(timing_table(records, options), Contains("**GB/s**"));
+  text = timing_table(records, options);
+  CHECK_THAT(text, Contains("**GB/s** (share of the bandwidth of copies"));
+  CHECK_THAT(text, !Contains(" %, "));
+  for (Json& team : records.runs[0].calibration["teams"]) team["read_gb_per_s"] = {{"rate", 30.0}};
+  text = timing_table(records, options);
+  CHECK_THAT(text, Contains("(shares of the bandwidth of copies and of that of reads"));
+  CHECK_THAT(text, Contains(" %, ") && Contains("reads 30 GB/s"));
   options.show = {Quantity::memory};
   CHECK_THROWS_WITH(timing_table(records, options), Contains("nothing of what --show asks for"));
   options.show = {Quantity::metric};

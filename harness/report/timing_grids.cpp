@@ -45,7 +45,11 @@ std::string rate_cell(const Cell& cell) {
 std::string bandwidth_cell(const Cell& cell) {
   if (!cell.ok() || !cell.bytes_per_s) return kNone;
   std::string text = number(*cell.bytes_per_s * 1e-9);
-  if (cell.share_of_copy) text += fmt::format(" ({})", percent_text(*cell.share_of_copy));
+  std::vector<std::string> shares;
+  for (const auto& share : {cell.share_of_copy, cell.share_of_reads}) {
+    if (share) shares.push_back(percent_text(*share));
+  }
+  if (!shares.empty()) text += fmt::format(" ({})", fmt::join(shares, ", "));
   return text;
 }
 
@@ -242,8 +246,13 @@ std::vector<Grid> wide_grids(const TimedView& view, const TableOptions& options)
   }
   const auto moved = wide.with([](const Cell& cell) { return cell.ok() && cell.bytes_per_s; });
   if (shows(options, Quantity::bandwidth) && !moved.empty()) {
-    grids.push_back(wide.grid("GB/s", "(share of the bandwidth of copies measured in this run)",
-                              moved, bandwidth_cell));
+    const bool reads =
+        !wide.with([](const Cell& cell) { return cell.share_of_reads.has_value(); }).empty();
+    grids.push_back(wide.grid(
+        "GB/s",
+        reads ? "(shares of the bandwidth of copies and of that of reads measured in this run)"
+              : "(share of the bandwidth of copies measured in this run)",
+        moved, bandwidth_cell));
   }
   for (const std::string& baseline : view.declared.baselines) {
     const auto compared =

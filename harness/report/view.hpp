@@ -62,6 +62,8 @@ class Roof {
                              int threads) const;
   /// Bytes per second, read and written together.
   std::optional<double> bandwidth(const std::string& device, int threads) const;
+  /// Of reads alone; nothing in older records.
+  std::optional<double> read_bandwidth(const std::string& device, int threads) const;
   /// One sentence with all rates; empty without calibration.
   std::string text() const;
 
@@ -106,6 +108,7 @@ struct Cell {
   std::optional<double> share_of_peak;
   std::optional<double> bytes_per_s;
   std::optional<double> share_of_copy;  // of the bandwidth of copies, read and written together
+  std::optional<double> share_of_reads;
   std::vector<Ratio> speedups;
   std::optional<double> peak_extra_bytes;
   std::optional<double> workspace_bytes;
