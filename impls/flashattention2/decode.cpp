@@ -139,10 +139,12 @@ DecodeAhead ahead_of(const core::ConstAnyView<4>& tensor, const DecodeItem& item
   const auto bytes = static_cast<Index>(core::size_of(tensor.dtype));
   const Index heads = item.heads.size();
   const Index row_bytes = tensor.shape[3] * bytes;
+  const bool two_streams = item.rows.size() <= kDecodeStreamRows;
   if (tensor.strides[2] == tensor.shape[3]) {
-    return {rows.data, rows.count, rows.stride_bytes, 1, 0, heads * row_bytes};
+    return {rows.data, rows.count, rows.stride_bytes, 1, 0, heads * row_bytes, two_streams};
   }
-  return {rows.data, rows.count, rows.stride_bytes, heads, tensor.strides[2] * bytes, row_bytes};
+  return {rows.data, rows.count, rows.stride_bytes, heads, tensor.strides[2] * bytes,
+          row_bytes, two_streams};
 }
 
 /// The same, copied behind one another and padded to one chunk.

@@ -4,6 +4,7 @@
 #include "impls/flashattention2/decode_kernels.hpp"
 
 #include <algorithm>
+#include <bit>
 
 // AVX3_DL adds nothing that these kernels use.
 #define HWY_DISABLED_TARGETS HWY_AVX3_DL
@@ -17,15 +18,15 @@ namespace ashlar::flashattention2::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// 512-bit targets have 32 registers, the others are taken to have 16; half are accumulators.
+// 512-bit targets have 32 registers, the others are taken to have 16.
 #if HWY_CAP_GE512
 using Tag = hn::FixedTag<float, 16>;
-constexpr int kScoreRows = 4;
+constexpr int kMostRows = 4;
 constexpr int kAccumulators = 16;
 #else
 using Tag = hn::CappedTag<float, 8>;
-constexpr int kScoreRows = 2;
-constexpr int kAccumulators = 8;
+constexpr int kMostRows = 3;  // with 4 keys or chunks: 12 accumulators, 3 operands, 1 to load to
+constexpr int kAccumulators = 12;
 #endif
 using Vector = hn::Vec<Tag>;
 constexpr Index kLanes = static_cast<Index>(hn::MaxLanes(Tag()));
@@ -100,6 +101,13 @@ template <class Type>
 HWY_INLINE Index lines_of(const DecodeLayout& layout) {
   const Index elements = std::max(layout.head_dim, layout.chunk);
   return divide_up<Index>(elements * static_cast<Index>(sizeof(typename Type::Element)), 64);
+}
+
+/// Calls body<n>(r) for all rows from r on, kRows at a time, and for the rest with fewer.
+template <int kRows, class Body>
+HWY_INLINE void for_rows(Index r, Index rows, const Body& body) {
+  for (; r + kRows <= rows; r += kRows) body.template operator()<kRows>(r);
+  if constexpr (kRows > 1) for_rows<(kRows + 1) / 2>(r, rows, body);
 }
 
 /// The sums over lanes of four vectors, stored as four floats.
@@ -179,18 +187,12 @@ void scores(const DecodeLayout& layout, const float* queries, Index rows, const 
     for (int i = 0; i < kScoreKeys; ++i) {
       key[i] = keys.row(std::min(first + i, keys.count - 1));  // the last one again past the end
     }
-    Index r = 0;
     Share share(kScoreKeys * lines, rows);
-    const auto run = [&]<int kRows>() {
-      for (; r + kRows <= rows; r += kRows) {
-        ahead.ask(share.next(kRows));
-        score_tile<Type, kRows>(layout, queries + r * width, key,
-                                scores + r * kDecodeScoreStride + first);
-      }
-    };
-    if constexpr (kScoreRows == 4) run.template operator()<4>();
-    run.template operator()<2>();
-    run.template operator()<1>();
+    for_rows<kMostRows>(0, rows, [&]<int kRows>(Index r) {
+      ahead.ask(share.next(kRows));
+      score_tile<Type, kRows>(layout, queries + r * width, key,
+                              scores + r * kDecodeScoreStride + first);
+    });
   }
 }
 
@@ -261,7 +263,8 @@ HWY_INLINE void accumulate_tile(const DecodeLayout& layout, const float* weights
 
 /// Chunks that a tile of kRows rows takes at most.
 template <class Type, int kRows>
-constexpr int kTileWidth = std::clamp(kAccumulators / (kRows * Type::kParts), 1, 8);
+constexpr int kTileWidth =
+    std::min(static_cast<int>(std::bit_floor(kAccumulators / unsigned{kRows * Type::kParts})), 8);
 
 /// kRows rows, all chunks: tiles of kWidth chunks and then of half as many.
 template <class Type, int kRows, int kWidth>
@@ -283,17 +286,11 @@ void accumulate(const DecodeLayout& layout, const float* weights,
                 const DecodeStatistics* statistics, Index rows, const DecodeRows& values,
                 DecodeAhead& ahead, float* acc) {
   Share share(kAskEvery * lines_of<Type>(layout), rows * layout.chunks);
-  Index r = 0;
-  const auto run = [&]<int kRows>() {
-    for (; r + kRows <= rows; r += kRows) {
-      accumulate_rows<Type, kRows, kTileWidth<Type, kRows>>(
-          layout, weights + r * kDecodeScoreStride, statistics + r, values, ahead, share, 0,
-          acc + r * layout.width());
-    }
-  };
-  run.template operator()<4>();
-  run.template operator()<2>();
-  run.template operator()<1>();
+  for_rows<kMostRows>(0, rows, [&]<int kRows>(Index r) {
+    accumulate_rows<Type, kRows, kTileWidth<Type, kRows>>(layout, weights + r * kDecodeScoreStride,
+                                                          statistics + r, values, ahead, share, 0,
+                                                          acc + r * layout.width());
+  });
 }
 
 template <class Type>

@@ -29,12 +29,18 @@
 // nothing is read outside of a row. Rows shorter than a vector are copied and padded first.
 //
 // Predicted: within 1.1 of the time of a plain read of K and V for R = 1, within 1.3 for R = 8 in
-// single precision. Measured (one thread on Zen 3, AVX2, 512 KiB of L2, cores and memory busy with
-// other programs; 8 kv heads of 128, 134 MB of K and V, CPU time, minima of interleaved runs): 1.3
-// to 1.5 in single precision and 1.2 to 1.5 in bfloat16 for R = 1, 1.6 to 2.1 in single precision
-// for R = 8 (30 of 95 GFLOP/s), where the read makes 10 to 15 GB/s. Head by head, R = 1 took 2.6 to
-// 3.4. The kernels alone take some 25 ns per KiB at R = 1, and it looks as if little of that
-// overlapped with memory there; requests spread more finely did not change it.
+// single precision. Measured (two threads on Zen 3, AVX2, 512 KiB of L2, a virtual machine whose
+// memory others use too; 8 kv heads, 65536 keys, single precision; medians of interleaved runs):
+//   - a plain read makes 15 to 18 GB/s in one stream a thread and 20 to 24 in four;
+//   - R = 1 makes 16 to 17 GB/s. Asking for the next block in two streams, one through each half,
+//     gave 5 % at d = 64 and 35 % at d = 128; four streams gave less, and every second line less
+//     than half: the hardware does not fetch the neighbour. Requests in bursts (pairs in a tight
+//     loop) lost a third, and in the order of the loads, head by head, too;
+//   - huge pages gave 15 to 30 %: with small ones each of them is a page walk;
+//   - R = 8 makes 11 GB/s, 45 of 187 GFLOP/s, and 15 where all keys are the same row in L1: half of
+//     that time are the sums across lanes of the scores. Tiles of 3 x 4 took 10 % less time than
+//     2 x 4, whose 8 accumulators just hide the latency.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -53,6 +59,9 @@ using core::Index;
 /// keys took some 10 % longer.
 inline constexpr Index kDecodeKeys = 16;
 inline constexpr Index kDecodeScoreStride = kDecodeKeys + 16;
+/// Up to so many rows the next block is asked for in two streams; with more, computing takes longer
+/// than waiting, and the simpler requests of one stream cost less.
+inline constexpr Index kDecodeStreamRows = 2;
 
 /// How a row of head_dim elements is cut into chunks that are loaded at once, and where its
 /// elements lie among the floats that they become.
@@ -87,57 +96,71 @@ struct DecodeRows {
   const std::byte* row(Index i) const { return data + i * stride_bytes; }
 };
 
-/// What to ask for while computing: `rows` rows of `pieces` pieces each, in the order of memory.
+/// What to ask for while computing: `rows` rows of `pieces` pieces each, in the order of memory, or
+/// in two streams, one through each half of the rows.
 class DecodeAhead {
  public:
   DecodeAhead() = default;
   DecodeAhead(const std::byte* data, Index rows, Index row_stride, Index pieces, Index piece_stride,
-              Index piece_bytes)
-      : row_(data),
-        line_(data),
-        rows_(rows),
-        row_stride_(row_stride),
+              Index piece_bytes, bool two_streams)
+      : row_stride_(row_stride),
         pieces_(pieces),
         piece_stride_(piece_stride),
         lines_(divide_up<Index>(piece_bytes, kLine)),
-        pieces_left_(pieces),
-        lines_left_(lines_) {}
+        two_streams_(two_streams) {
+    const Index first = two_streams ? rows / 2 : rows;
+    streams_[0] = stream(data, first);
+    streams_[1] = stream(data + first * row_stride, rows - first);
+  }
 
   /// Asks for the next `lines` cache lines, or what is left.
   void ask(Index lines) {
-    while (lines > 0 && rows_ > 0) {
-      const Index count = lines < lines_left_ ? lines : lines_left_;
-      const std::byte* line = line_;  // not a member: no store and load between two lines
-      for (Index i = 0; i < count; ++i) __builtin_prefetch(line + i * kLine, 0, 2);  // into L2
-      line_ = line + count * kLine;
-      lines -= count;
-      lines_left_ -= count;
-      if (lines_left_ == 0) next_piece();
-    }
+    if (!two_streams_) return ask(streams_[0], lines);
+    for (Index i = 0; i < lines; ++i) ask(streams_[static_cast<std::size_t>(i % 2)], 1);
   }
 
  private:
   static constexpr Index kLine = 64;
+  struct Stream {
+    const std::byte* row = nullptr;
+    const std::byte* line = nullptr;
+    Index rows_left = 0;
+    Index pieces_left = 0;
+    Index lines_left = 0;
+  };
 
-  void next_piece() {
-    if (--pieces_left_ == 0) {
-      pieces_left_ = pieces_;
-      --rows_;
-      row_ += row_stride_;
-    }
-    line_ = row_ + (pieces_ - pieces_left_) * piece_stride_;
-    lines_left_ = lines_;
+  Stream stream(const std::byte* data, Index rows) const {
+    return {data, data, rows, pieces_, lines_};
   }
 
-  const std::byte* row_ = nullptr;
-  const std::byte* line_ = nullptr;
-  Index rows_ = 0;
+  void ask(Stream& stream, Index lines) {
+    while (lines > 0 && stream.rows_left > 0) {
+      const Index count = lines < stream.lines_left ? lines : stream.lines_left;
+      const std::byte* line = stream.line;  // not a member: no store and load between two lines
+      for (Index i = 0; i < count; ++i) __builtin_prefetch(line + i * kLine, 0, 2);  // into L2
+      stream.line = line + count * kLine;
+      lines -= count;
+      stream.lines_left -= count;
+      if (stream.lines_left == 0) next_piece(stream);
+    }
+  }
+
+  void next_piece(Stream& stream) {
+    if (--stream.pieces_left == 0) {
+      stream.pieces_left = pieces_;
+      --stream.rows_left;
+      stream.row += row_stride_;
+    }
+    stream.line = stream.row + (pieces_ - stream.pieces_left) * piece_stride_;
+    stream.lines_left = lines_;
+  }
+
+  std::array<Stream, 2> streams_;
   Index row_stride_ = 0;
   Index pieces_ = 0;
   Index piece_stride_ = 0;
   Index lines_ = 0;
-  Index pieces_left_ = 0;
-  Index lines_left_ = 0;
+  bool two_streams_ = false;
 };
 
 /// How scores become weights.
