@@ -96,7 +96,7 @@ void declare_decode(model::Suite& suite) {
       .control("scale-forgotten", scale_forgotten)
       .control("mask-off-by-one", mask_off_by_one)
       .baselines({"naive", "flash"})
-      .figure({"bandwidth",
+      .figure({"time",
                "time",
                "seqlen_k",
                {"dtype", "head_dim", "heads_kv", "group"},
