@@ -116,7 +116,7 @@ class DecodeAhead {
   /// Asks for the next `lines` cache lines, or what is left.
   void ask(Index lines) {
     if (!two_streams_) return ask(streams_[0], lines);
-    for (Index i = 0; i < lines; ++i) ask(streams_[static_cast<std::size_t>(i % 2)], 1);
+    for (Index i = 0; i < lines; ++i) ask(streams_[turn_ ^= 1], 1);
   }
 
  private:
@@ -156,6 +156,7 @@ class DecodeAhead {
   }
 
   std::array<Stream, 2> streams_;
+  std::size_t turn_ = 1;  // the stream that was asked last, also by the call before
   Index row_stride_ = 0;
   Index pieces_ = 0;
   Index piece_stride_ = 0;
