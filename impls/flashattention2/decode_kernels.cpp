@@ -67,6 +67,11 @@ struct Brain16 {
   }
 };
 
+/// Rows of a tile. With 16 registers, both halves of a vector of bfloat16 and the bits to cut them
+/// by leave room for two.
+template <class Type>
+constexpr int kTileRows = HWY_CAP_GE512 || Type::kParts == 1 ? kMostRows : 2;
+
 template <class Type>
 constexpr Index kChunk = kLanes* Type::kParts;
 
@@ -188,7 +193,7 @@ void scores(const DecodeLayout& layout, const float* queries, Index rows, const 
       key[i] = keys.row(std::min(first + i, keys.count - 1));  // the last one again past the end
     }
     Share share(kScoreKeys * lines, rows);
-    for_rows<kMostRows>(0, rows, [&]<int kRows>(Index r) {
+    for_rows<kTileRows<Type>>(0, rows, [&]<int kRows>(Index r) {
       ahead.ask(share.next(kRows));
       score_tile<Type, kRows>(layout, queries + r * width, key,
                               scores + r * kDecodeScoreStride + first);
@@ -286,7 +291,7 @@ void accumulate(const DecodeLayout& layout, const float* weights,
                 const DecodeStatistics* statistics, Index rows, const DecodeRows& values,
                 DecodeAhead& ahead, float* acc) {
   Share share(kAskEvery * lines_of<Type>(layout), rows * layout.chunks);
-  for_rows<kMostRows>(0, rows, [&]<int kRows>(Index r) {
+  for_rows<kTileRows<Type>>(0, rows, [&]<int kRows>(Index r) {
     accumulate_rows<Type, kRows, kTileWidth<Type, kRows>>(layout, weights + r * kDecodeScoreStride,
                                                           statistics + r, values, ahead, share, 0,
                                                           acc + r * layout.width());

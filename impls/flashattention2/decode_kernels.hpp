@@ -37,9 +37,17 @@
 //     than half: the hardware does not fetch the neighbour. Requests in bursts (pairs in a tight
 //     loop) lost a third, and in the order of the loads, head by head, too;
 //   - huge pages gave 15 to 30 %: with small ones each of them is a page walk;
-//   - R = 8 makes 11 GB/s, 45 of 187 GFLOP/s, and 15 where all keys are the same row in L1: half of
-//     that time are the sums across lanes of the scores. Tiles of 3 x 4 took 10 % less time than
-//     2 x 4, whose 8 accumulators just hide the latency.
+//   - R = 8 makes 11 GB/s, 45 of 187 GFLOP/s. The kernels alone, with all in L1, make 26 at d = 64
+//     and 32 at d = 128: scores at 62 and 75 GFLOP/s of a thread's 95, values at 69, softmax 17 and
+//     10 % of the time; requests add 15 %, and waiting for memory the rest. Tiles of 3 x 4 took
+//     10 % less time than 2 x 4, whose 8 accumulators just hide the latency. Rows across the lanes,
+//     with nothing to add up across them, made the scores 15 % faster at d = 64 and 2 % at d = 128:
+//     not worth a second layout of queries;
+//   - R = 8 in bfloat16: tiles of 2 rows took 20 % less time than of 3, whose operands do not fit
+//     into 16 registers, and widening a block once, to floats in L1, as long as those of 3;
+//   - cheaper requests, two streams without a check at every line, took a third of the time in L1
+//     and made R = 1 a third slower from memory: requests that come faster than memory answers
+//     hold back the loads behind them.
 #include <array>
 #include <cstddef>
 #include <cstdint>
