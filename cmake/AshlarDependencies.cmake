@@ -10,6 +10,8 @@ if(ASHLAR_HARNESS)
   find_package(nlohmann_json 3.11 REQUIRED)
   find_package(tomlplusplus 3.3 REQUIRED)
   set(Boost_USE_STATIC_LIBS ${ASHLAR_PORTABLE})
+  set(ZLIB_USE_STATIC_LIBS ${ASHLAR_PORTABLE})
+  find_package(ZLIB REQUIRED)
   find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
   find_package(benchmark QUIET)  # ashlar gbench
   find_package(simdjson 3 QUIET)  # reads a million records; without it nlohmann-json reads them, slower

@@ -176,6 +176,11 @@ Writer::Writer(const fs::path& path, Mode mode) : path_(path) {
     ::close(descriptor_);
     fail(EBUSY, fmt::format("another process writes {}", path.string()));
   }
+  // What would be cut off it is no torn line.
+  if (mode == Mode::append && is_compressed(path)) {
+    ::close(descriptor_);
+    fail(EINVAL, fmt::format("{} is compressed and cannot be appended to", path.string()));
+  }
   if (mode == Mode::append) whole_bytes_ = synced_bytes_ = whole_lines(path);
   if (mode == Mode::create) {
     sync_folder(folder);
@@ -222,7 +227,14 @@ ReadSummary read_file(const fs::path& path, const std::function<void(Record&&)>&
       sink(std::move(*record));
       continue;
     }
-    auto record = read_line(*line, lines.unfinished(), path, number);
+    std::optional<Record> record;
+    try {
+      record = read_line(*line, lines.unfinished(), path, number);
+    } catch (const FileError&) {
+      // Damage to compressed data may show as a bad line long before the checksum that tells.
+      lines.check_rest();
+      throw;
+    }
     if (!record) {
       summary.torn_last_line = true;
       break;

@@ -17,7 +17,7 @@ class Writer {
  public:
   enum class Mode {
     create,  // a new file (and its folder); one that exists is refused
-    append   // go on with an existing file, after cutting off a torn last line
+    append  // go on with an existing file, after cutting off a torn last line; not a compressed one
   };
   /// Throws std::system_error. There is one writer per file at a time: while another one lives,
   /// EBUSY.
@@ -46,6 +46,11 @@ class FileError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+/// Whether gzip compressed the file, whatever its name; false where there is none. Compressed
+/// record files are read as others are, and never written: a kill would cost more than the last
+/// line.
+bool is_compressed(const std::filesystem::path& path);
 
 /// Streams the records of a file, each in constant memory; those that say the same share their
 /// texts and points. A torn last line (no newline, not JSON) is skipped and reported through the

@@ -1,14 +1,6 @@
 #include "harness/record/lines.hpp"
 
-#include <cerrno>
 #include <cstring>
-
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
-
-#include "harness/record/file.hpp"
 
 namespace ashlar::record::detail {
 
@@ -16,18 +8,10 @@ namespace {
 
 constexpr std::size_t kChunk = 1 << 16;
 
-[[noreturn]] void fail(const std::filesystem::path& path) {
-  throw FileError(fmt::format("{}: cannot be read ({})", path.string(), std::strerror(errno)));
-}
-
 }  // namespace
 
 LineSource::LineSource(const std::filesystem::path& path, std::size_t padding)
-    : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), padding_(padding) {
-  if (descriptor_ < 0) fail(path_);
-}
-
-LineSource::~LineSource() { ::close(descriptor_); }
+    : source_(path), padding_(padding) {}
 
 bool LineSource::fill() {
   if (begin_ > 0) {
@@ -37,12 +21,8 @@ bool LineSource::fill() {
   }
   if (end_ + padding_ == buffer_.size() || buffer_.empty())
     buffer_.resize(2 * end_ + kChunk + padding_);
-  ssize_t got = 0;
-  do {
-    got = ::read(descriptor_, buffer_.data() + end_, buffer_.size() - padding_ - end_);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) fail(path_);
-  end_ += static_cast<std::size_t>(got);
+  const std::size_t got = source_.read(buffer_.data() + end_, buffer_.size() - padding_ - end_);
+  end_ += got;
   return got > 0;
 }
 

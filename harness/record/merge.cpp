@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "harness/record/lines.hpp"
+
 namespace ashlar::record {
 
 namespace {
@@ -153,9 +155,9 @@ class Copier {
     }
   }
   void copy(const Part& part) {
-    std::ifstream input(part.path, std::ios::binary);
-    for (std::string line; std::getline(input, line);) {
-      Json json = Json::parse(line, nullptr, false);
+    detail::LineSource lines(part.path, /*padding=*/0);
+    while (const auto line = lines.next()) {
+      Json json = Json::parse(*line, nullptr, false);
       if (json.is_discarded()) break;  // the torn last one: read_file accepted the rest
       const std::string own = json.at("run_id");
       const std::string& into = run_of_.at(own);
