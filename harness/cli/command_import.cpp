@@ -109,6 +109,7 @@ int import_command(const Context& context, const Arguments& arguments) {
   const std::string file = options.words().front();
   const std::string program = one_of(options, "from", kPrograms);
   const record::ImportOptions chosen = import_options(context, options);
+  if (options.has("out")) refuse_compressed(options.get<std::string>("out"));
   record::Imported imported;
   try {
     imported = program == "nvbench" ? record::import_nvbench(file, chosen)

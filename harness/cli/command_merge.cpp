@@ -13,6 +13,7 @@ int merge_command(const Context& context, const Arguments& arguments) {
   if (options.words().empty()) throw UsageError("merge: name the record files of the shards");
   if (!options.has("out")) throw UsageError("merge: name the record file to write with --out");
   const std::string out = options.get<std::string>("out");
+  refuse_compressed(out);
   const record::Merged merged = record::merge(record_files(options.words()), out);
   for (const std::string& warning : merged.warnings) fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{} records of {} files, {} run{}: {}\n", merged.lines, options.words().size(),

@@ -118,6 +118,7 @@ int selftest_command(const Context& context, const Arguments& arguments) {
   const std::vector<gate::Trial> trials = trials_from(options);
   std::ofstream out;
   if (options.has("out")) {
+    refuse_compressed(options.get<std::string>("out"));
     out.open(options.get<std::string>("out"), std::ios::app);
     if (!out)
       throw UsageError(fmt::format("--out: cannot write '{}'", options.get<std::string>("out")));

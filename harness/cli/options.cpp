@@ -11,9 +11,34 @@
 
 #include <fmt/format.h>
 
+#include "harness/record/file.hpp"
+
 namespace ashlar::cli {
 
 namespace po = boost::program_options;
+
+namespace {
+
+constexpr std::string_view kGzip = ".gz";
+
+bool has_record_name(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  return name.ends_with(".jsonl") || name.ends_with(".jsonl.gz");
+}
+
+/// Names begin with the time. Of a file that is there compressed and uncompressed the latter may
+/// have grown since.
+bool is_older(const std::filesystem::path& a, const std::filesystem::path& b) {
+  const auto rank = [](const std::filesystem::path& path) {
+    std::string name = path.filename().string();
+    const bool compressed = name.ends_with(kGzip);
+    if (compressed) name.resize(name.size() - kGzip.size());
+    return std::pair(name, !compressed);
+  };
+  return rank(a) < rank(b);
+}
+
+}  // namespace
 
 Options::Options(std::string verb, std::string positionals, std::string about)
     : verb_(std::move(verb)),
@@ -147,12 +172,14 @@ std::vector<std::filesystem::path> record_files(const std::vector<std::string>& 
     if (!fs::exists(word, unreadable)) {
       if (unreadable)
         throw UsageError(fmt::format("cannot read '{}': {}", word, unreadable.message()));
+      if (const std::string packed = word + std::string(kGzip); fs::exists(packed, unreadable))
+        throw UsageError(fmt::format("no record file '{}'; did you mean '{}'?", word, packed));
       std::vector<std::string> near;
       const fs::path folder =
           fs::path(word).has_parent_path() ? fs::path(word).parent_path() : fs::path(".");
       std::error_code ignored;
       for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-        if (entry.path().extension() == ".jsonl")
+        if (has_record_name(entry.path()))
           near.push_back(fs::path(entry.path()).lexically_normal().string());
       }
       throw UsageError(fmt::format("no record file '{}'{}", word, model::suggestion(word, near)));
@@ -164,15 +191,30 @@ std::vector<std::filesystem::path> record_files(const std::vector<std::string>& 
   if (!words.empty()) return files;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(kRunFolder, ignored)) {
-    if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+    if (has_record_name(entry.path())) files.push_back(entry.path());
   }
   if (files.empty()) {
     throw UsageError(
         fmt::format("no record file: '{}/' holds none; make one with 'ashlar run', or name a file",
                     kRunFolder));
   }
-  // Names begin with the time, so the newest is the last.
-  return {*std::max_element(files.begin(), files.end())};
+  return {*std::max_element(files.begin(), files.end(), is_older)};
+}
+
+void refuse_compressed(const std::filesystem::path& path) {
+  if (record::is_compressed(path)) {
+    throw UsageError(
+        fmt::format("'{0}' is compressed, but records are written uncompressed; unpack it with "
+                    "'gzip -dc {0} >NEW.jsonl', go on with that, and compress it afterwards with "
+                    "'gzip -9n NEW.jsonl'",
+                    path.string()));
+  }
+  if (path.extension() == kGzip) {
+    throw UsageError(
+        fmt::format("--out: '{}': records are written uncompressed; choose a name without .gz, and "
+                    "compress the file afterwards with 'gzip -9n FILE'",
+                    path.string()));
+  }
 }
 
 void write_output(const std::optional<std::string>& path, const std::string& text) {

@@ -66,6 +66,9 @@ Number between(const Options& options, const char* name, Number fallback, Number
 /// what is missing.
 std::vector<std::filesystem::path> record_files(const std::vector<std::string>& words);
 inline constexpr const char* kRunFolder = "ashlar-runs";
+/// Throws UsageError when `path` is a compressed file, or has the name of one: records are written
+/// uncompressed.
+void refuse_compressed(const std::filesystem::path& path);
 
 /// Writes results to `path`, or to standard output without one. The file is whole or untouched:
 /// the text goes to a file beside it, which then takes its name. Throws UsageError when the place

@@ -247,6 +247,7 @@ RunFile::RunFile(const Options& options, const std::string& new_run_id) : run_id
   } else {
     path_ = resume ? record_files({}).front() : fs::path(kRunFolder) / (run_id_ + ".jsonl");
   }
+  refuse_compressed(path_);
   std::error_code unreadable;
   exists_ = fs::exists(path_, unreadable);
   if (unreadable) {

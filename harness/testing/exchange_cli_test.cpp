@@ -210,6 +210,94 @@ TEST_CASE("what export writes for Google Benchmark, import takes back sample by 
   CHECK(samples("r.jsonl") == samples("back.jsonl"));
 }
 
+TEST_CASE("records that gzip compressed are read wherever records are") {
+  const Folder folder;
+  make_records(folder);
+  REQUIRE(shell(folder, "gzip -9nk r.jsonl && cp r.jsonl.gz other-name.jsonl").status == 0);
+  const std::vector<std::string> readers[] = {
+      {"table"},
+      {"check", "--claims", ASHLAR_SOURCE_DIR "/harness/testing/toy_claims.toml"},
+      {"show", "loop"},
+      {"export", "--format", "csv"}};
+  for (const std::vector<std::string>& words : readers) {
+    const auto read = [&](const std::string& file) {
+      std::vector<std::string> all = words;
+      all.push_back(file);
+      const Ended ended = toy(folder, all);
+      INFO(words.front() << ": " << ended.errors);
+      CHECK(ended.status == 0);
+      return ended.output + ended.errors;
+    };
+    const std::string plain = read("r.jsonl");
+    CHECK(read("r.jsonl.gz") == plain);
+    CHECK(read("other-name.jsonl") == plain);
+  }
+  CHECK_THAT(toy(folder, {"diff", "r.jsonl", "r.jsonl.gz"}).output, Contains("1.00x"));
+  CHECK(toy(folder, {"merge", "r.jsonl.gz", "--out", "m.jsonl"}).status == 0);
+  CHECK(read_text(folder / "m.jsonl") == read_text(folder / "r.jsonl"));
+  const Ended twice = toy(folder, {"merge", "r.jsonl", "r.jsonl.gz", "--out", "n.jsonl"});
+  CHECK(twice.status == 3);
+  CHECK_THAT(twice.errors, Contains("r.jsonl and r.jsonl.gz: both hold run"));
+
+  const Ended cut = shell(folder, "head -c 1000 r.jsonl.gz >cut.jsonl.gz; $TOY table cut.jsonl.gz");
+  CHECK(cut.status == 3);
+  CHECK(lines(cut.errors) == 1);
+  CHECK_THAT(cut.errors,
+             Contains("cut.jsonl.gz: the compressed data end early; get the file again"));
+  REQUIRE(shell(folder, "rm r.jsonl m.jsonl").status == 0);
+  CHECK_THAT(toy(folder, {"table", "r.jsonl"}).errors, Contains("did you mean 'r.jsonl.gz'"));
+}
+
+TEST_CASE("the newest run is found compressed, too, and last year's is not taken for it") {
+  const Folder folder;
+  const std::vector<std::string> run = {"run",     "toy",       "--only",          "scale.*loop",
+                                        "--where", "length=64", "--no-calibration"};
+  REQUIRE(toy(folder, run).status == 0);
+  REQUIRE(shell(folder, "cp ashlar-runs/*.jsonl whole; head -n 1 whole >ashlar-runs/2000.jsonl")
+              .status == 0);
+  const std::string whole = toy(folder, {"table", "whole"}).output;
+  REQUIRE(shell(folder, "gzip -9n ashlar-runs/2*Z*.jsonl").status == 0);
+  CHECK(toy(folder, {"table"}).output == whole);
+  std::vector<std::string> resume = run;
+  resume.emplace_back("--resume");
+  const Ended refused = toy(folder, resume);
+  CHECK(refused.status == 3);
+  CHECK_THAT(refused.errors, Contains(".jsonl.gz' is compressed, but records are written"));
+  // The uncompressed one of two may have grown.
+  REQUIRE(shell(folder, "gzip -dk ashlar-runs/*.gz").status == 0);
+  CHECK(toy(folder, resume).status == 0);
+}
+
+TEST_CASE("no record is written to a compressed file") {
+  const Folder folder;
+  make_records(folder);
+  write_text(folder / "g.json", kGoogle);
+  REQUIRE(shell(folder, "gzip -9nk r.jsonl && cp r.jsonl.gz other-name.jsonl").status == 0);
+  const std::string packed = read_text(folder / "r.jsonl.gz");
+  const std::vector<std::string> writers[] = {
+      {"run", "toy", "--no-calibration"},
+      {"run", "toy", "--no-calibration", "--resume"},
+      {"merge", "r.jsonl"},
+      {"import", "g.json", "--from", "google-benchmark", "--suite", "theirs"},
+      {"selftest", "--quick"}};
+  for (const std::vector<std::string>& words : writers) {
+    for (const char* out : {"new.jsonl.gz", "r.jsonl.gz", "other-name.jsonl"}) {
+      std::vector<std::string> all = words;
+      all.insert(all.end(), {"--out", out});
+      const Ended ended = toy(folder, all);
+      INFO(words.front() << " " << out << ": " << ended.errors);
+      CHECK(ended.status == 3);
+      CHECK(lines(ended.errors) == 1);
+      CHECK_THAT(ended.errors, Contains(out) && Contains("records are written uncompressed") &&
+                                   Contains("'gzip -9n "));
+      CHECK(ended.output.empty());
+    }
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "new.jsonl.gz"));
+  CHECK(read_text(folder / "r.jsonl.gz") == packed);
+  CHECK(read_text(folder / "other-name.jsonl") == packed);
+}
+
 TEST_CASE("diff shows both runs and says that it is no verdict") {
   const Folder folder;
   make_records(folder);
