@@ -256,8 +256,7 @@ RecordSet load(const std::vector<fs::path>& paths) {
   std::map<std::string, std::string> used;  // run id -> a file that speaks of it
   for (const fs::path& path : paths) {
     std::optional<std::string> last;  // run id
-    const auto sort = [&](auto&& record) {
-      using R = std::remove_cvref_t<decltype(record)>;
+    const auto sort = [&]<class R>(R record) {
       if (last != record.run_id) used.try_emplace(last.emplace(record.run_id), path.string());
       if constexpr (std::is_same_v<R, RunRecord>) runs.add(std::move(record));
       if constexpr (std::is_same_v<R, CaseRecord>) cases.add(std::move(record));
