@@ -22,6 +22,12 @@ if(NOT ASHLAR_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+    # Registers and spills of every kernel, for ci/kernels.
+    add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v>)
+    if(ASHLAR_PORTABLE AND CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+      # The stage travels, and every kernel is in several of its programs.
+      add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
+    endif()
     set(ASHLAR_HAVE_CUDA ON)
   elseif(ASHLAR_CUDA STREQUAL "ON")
     message(FATAL_ERROR "ASHLAR_CUDA=ON, but no CUDA compiler was found; put nvcc on PATH or set CUDACXX")

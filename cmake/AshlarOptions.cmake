@@ -12,7 +12,13 @@ endif()
 find_program(ASHLAR_CCACHE ccache)
 if(ASHLAR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${ASHLAR_CCACHE})
-  set(CMAKE_CUDA_COMPILER_LAUNCHER ${ASHLAR_CCACHE})
+endif()
+# With or without a cache; from one, what ptxas said comes along.
+if(NOT CMAKE_CUDA_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/ptxas_report.sh)
+  if(ASHLAR_CCACHE)
+    list(APPEND CMAKE_CUDA_COMPILER_LAUNCHER ${ASHLAR_CCACHE})
+  endif()
 endif()
 
 # x86-64-v3 with AES and PCLMUL is what Highway calls AVX2; faster instruction sets are chosen at run time.
