@@ -4,27 +4,36 @@
 #include <stdexcept>
 
 #include "impls/flashattention2/cuda_arguments.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
+#include "impls/flashattention2/cuda_strides.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
 
-void require_aligned(const void* pointer, const char* name) {
-  if (reinterpret_cast<std::uintptr_t>(pointer) % kernel::kChunkBytes != 0) {
-    throw std::invalid_argument(std::string(name) + " is not aligned to 16 bytes");
-  }
+template <class Element, int HeadDim>
+kernel::LaunchForward forward_launcher(kernel::PassKind kind) {
+  using enum kernel::PassKind;
+  if (kind == full) return kernel::launch_forward<Element, HeadDim, full>;
+  return kind == causal ? kernel::launch_forward<Element, HeadDim, causal>
+                        : kernel::launch_forward<Element, HeadDim, general>;
 }
 
 template <class Element>
-kernel::LaunchForward launcher(const AttentionParams& params) {
-  if (params.head_dim() == 64) {
-    return params.causal ? kernel::launch_forward<Element, 64, true>
-                         : kernel::launch_forward<Element, 64, false>;
+kernel::LaunchForward forward_launcher(const AttentionParams& params) {
+  const kernel::PassKind kind = kernel::kind_of(params);
+  switch (params.head_dim()) {
+    case 64:
+      return forward_launcher<Element, 64>(kind);
+    case 96:
+      return forward_launcher<Element, 96>(kind);
+    case 128:
+      return forward_launcher<Element, 128>(kind);
+    default:
+      return forward_launcher<Element, 256>(kind);
   }
-  return params.causal ? kernel::launch_forward<Element, 128, true>
-                       : kernel::launch_forward<Element, 128, false>;
 }
 
-const AttentionParams& supported(const AttentionParams& params) {
+const AttentionParams& supported_forward(const AttentionParams& params) {
   validate_forward(params);
   if (const auto reason = cuda_unsupported(params)) {
     throw std::invalid_argument("CUDA attention: " + *reason);
@@ -44,14 +53,19 @@ std::optional<std::string> cuda_unsupported(const AttentionParams& params) {
 }
 
 CudaLaunch::CudaLaunch(const AttentionParams& device)
-    : arguments_(kernel::forward_arguments(supported(device))),
+    : arguments_(kernel::forward_arguments(supported_forward(device))),
       grid_(kernel::forward_grid(device)),
-      launch_(device.q.dtype == core::DType::f16 ? launcher<core::Float16>(device)
-                                                 : launcher<core::BFloat16>(device)) {
-  require_aligned(device.q.data, "q");
-  require_aligned(device.k.data, "k");
-  require_aligned(device.v.data, "v");
-  require_aligned(device.out.data, "out");
+      launch_(device.q.dtype == core::DType::f16 ? forward_launcher<core::Float16>(device)
+                                                 : forward_launcher<core::BFloat16>(device)),
+      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
+      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
+  kernel::require_aligned(device.q.data, "q");
+  kernel::require_aligned(device.k.data, "k");
+  kernel::require_aligned(device.v.data, "v");
+  kernel::require_aligned(device.out.data, "out");
+  if (!device.packed()) return;
+  arguments_.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
+  arguments_.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
 }
 
 void CudaLaunch::operator()(void* stream) const {
@@ -59,6 +73,6 @@ void CudaLaunch::operator()(void* stream) const {
 }
 
 CudaForward::CudaForward(const AttentionParams& host)
-    : problem_(supported(host)), launch_(problem_.params()) {}
+    : problem_(supported_forward(host)), launch_(problem_.params()) {}
 
 }  // namespace ashlar::flashattention2

@@ -1,11 +1,12 @@
 #pragma once
 // FlashAttention-2's forward pass on tensor cores of compute capability 8.0 and later (mma.sync):
-// Dao, arXiv 2307.08691, Algorithm 1 and sections 3.2 and 3.3. Head sizes 64 and 128, f16 and bf16,
-// sums in float. No CUDA types, so that every build reads this header; without CUDA cuda_built() is
-// false and the rest says so.
+// Dao, arXiv 2307.08691, Algorithm 1 and sections 3.2 and 3.3. Head sizes 64, 96, 128 and 256, f16
+// and bf16, sums in float; windows, softcap, dropout and packed sequences. No CUDA types, so that
+// every build reads this header; without CUDA cuda_built() is false and the rest says so.
 #include <optional>
 #include <string>
 
+#include "impls/core/cuda/buffer.hpp"
 #include "impls/core/cuda/device.hpp"
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda_launch.hpp"
@@ -24,8 +25,9 @@ std::optional<std::string> cuda_unsupported(const AttentionParams& params);
 /// launch and nothing else, so that a timer that counts the host's part sees no validation.
 class CudaLaunch {
  public:
-  /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
-  /// std::invalid_argument for what validate_forward() and cuda_unsupported() name.
+  /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes; but cu_seqlens
+  /// are on the host. Throws std::invalid_argument for what validate_forward() and
+  /// cuda_unsupported() name.
   explicit CudaLaunch(const AttentionParams& device);
 
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
@@ -36,6 +38,7 @@ class CudaLaunch {
   kernel::ForwardArguments arguments_;
   kernel::GridIndex grid_;
   kernel::LaunchForward launch_ = nullptr;
+  core::cuda::DeviceBuffer cu_seqlens_q_, cu_seqlens_k_;
 };
 
 /// Checks and starts at once.

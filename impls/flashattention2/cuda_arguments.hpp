@@ -12,7 +12,7 @@ namespace ashlar::flashattention2::kernel {
 /// GPU; nothing when it can. Pointers are not looked at.
 std::optional<std::string> unsupported(const AttentionParams& params);
 
-/// Row blocks of 128 rows for every instantiation.
+/// Without cu_seqlens, which lie on the host in params and have to be on the device here.
 ForwardArguments forward_arguments(const AttentionParams& params);
 
 /// The grid that block_place() takes apart; x is 0 when there is nothing to do.

@@ -9,48 +9,49 @@
 
 #include "impls/flashattention2/cuda_arguments.hpp"
 #include "impls/flashattention2/cuda_check_math.hpp"
-#include "impls/flashattention2/cuda_machine_model.hpp"
-#include "impls/flashattention2/reference.hpp"
-#include "impls/flashattention2/test_problem.hpp"
+#include "impls/flashattention2/cuda_model_checks.hpp"
+#include "impls/flashattention2/cuda_strides.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
 
+using testing::check_rows;
 using testing::Problem;
 using testing::Shape;
 
-template <class Element, class Config>
-void run_block(const kernel::ForwardArguments& arguments, const kernel::GridIndex& index,
-               bool falling) {
-  kernel::BlockModel model(Config::kThreads, Config::kSharedBytes, index, falling);
-  model.run([&](int thread) {
-    kernel::ModelThread<Element> machine(model, thread);
-    kernel::ForwardBlock<Config, kernel::ModelThread<Element>> block(machine, arguments);
-    block.run();
-  });
+template <class Element, int HeadDim, kernel::PassKind Kind>
+void run_grid(const AttentionParams& params, bool falling) {
+  kernel::ForwardArguments arguments = kernel::forward_arguments(params);
+  if (params.packed()) {
+    arguments.features.cu_seqlens_q = params.cu_seqlens_q.data();
+    arguments.features.cu_seqlens_k = params.cu_seqlens_k.data();
+  }
+  using Config = kernel::ForwardConfig<HeadDim, Kind>;
+  using Machine = kernel::ModelThread<Element>;
+  testing::run_on_model<kernel::ForwardBlock<Config, Machine>, Machine>(
+      arguments, kernel::forward_grid(params), Config::kThreads, Config::kSharedBytes, falling);
 }
 
-template <class Element, class Config>
-void run_grid(const AttentionParams& params, bool falling) {
-  const kernel::ForwardArguments arguments = kernel::forward_arguments(params);
-  const kernel::GridIndex grid = kernel::forward_grid(params);
-  for (unsigned z = 0; z < grid.z; ++z) {
-    for (unsigned y = 0; y < grid.y; ++y) {
-      for (unsigned x = 0; x < grid.x; ++x) {
-        run_block<Element, Config>(arguments, {x, y, z}, falling);
-      }
-    }
-  }
+template <class Element, int HeadDim>
+void run_kind(const AttentionParams& params, bool falling) {
+  using enum kernel::PassKind;
+  const kernel::PassKind kind = kernel::kind_of(params);
+  if (kind == full) return run_grid<Element, HeadDim, full>(params, falling);
+  kind == causal ? run_grid<Element, HeadDim, causal>(params, falling)
+                 : run_grid<Element, HeadDim, general>(params, falling);
 }
 
 template <class Element>
 void run_order(const AttentionParams& params, bool falling) {
-  if (params.head_dim() == 64) {
-    params.causal ? run_grid<Element, kernel::ForwardConfig<64, true>>(params, falling)
-                  : run_grid<Element, kernel::ForwardConfig<64, false>>(params, falling);
-  } else {
-    params.causal ? run_grid<Element, kernel::ForwardConfig<128, true>>(params, falling)
-                  : run_grid<Element, kernel::ForwardConfig<128, false>>(params, falling);
+  switch (params.head_dim()) {
+    case 64:
+      return run_kind<Element, 64>(params, falling);
+    case 96:
+      return run_kind<Element, 96>(params, falling);
+    case 128:
+      return run_kind<Element, 128>(params, falling);
+    default:
+      return run_kind<Element, 256>(params, falling);
   }
 }
 
@@ -80,35 +81,6 @@ void run_model(const AttentionParams& params) {
   const std::vector<double> rising = run(false);
   const bool same = run(true) == rising;
   REQUIRE(same);
-}
-
-/// Every row against the reference. The bound covers the rounding of P and of the output.
-void check_rows(const AttentionParams& params) {
-  const double unit = params.q.dtype == core::DType::f16 ? 0x1p-11 : 0x1p-8;
-  for (Index b = 0; b < params.batch(); ++b) {
-    for (Index h = 0; h < params.heads_q(); ++h) {
-      for (Index r = 0; r < params.seqlen_q(); ++r) {
-        const RowResult expected = reference_row(params, b, h, r);
-        INFO("batch " << b << " head " << h << " row " << r);
-        if (std::isinf(expected.lse)) {
-          REQUIRE(params.lse(b, h, r) == std::numeric_limits<float>::infinity());
-        } else {
-          // A few roundings of numbers as large as lse itself.
-          REQUIRE(std::abs(params.lse(b, h, r) - expected.lse) <
-                  1e-4 + 0x1p-22 * std::abs(expected.lse));
-        }
-        double worst = 0;
-        double size = 0;
-        for (Index d = 0; d < params.head_dim(); ++d) {
-          const double value = testing::read(params.out, b, r, h, d);
-          const double wanted = expected.out[static_cast<std::size_t>(d)];
-          worst = std::isnan(value) ? INFINITY : std::max(worst, std::abs(value - wanted));
-          size = std::max(size, std::abs(wanted));
-        }
-        REQUIRE(worst <= 4 * unit * size);
-      }
-    }
-  }
 }
 
 void check_shape(const Shape& shape) {
@@ -143,6 +115,38 @@ TEST_CASE("the kernel's code on the model: causal, more queries than keys, nothi
 TEST_CASE("the kernel's code on the model: several heads, groups and batches") {
   check_shape({20, 130, 64, true, kBrain, 2, 4, 2});
   check_shape({10, 65, 128, false, kHalf, 1, 3, 1});
+}
+
+TEST_CASE("the kernel's code on the model: head sizes 96 and 256") {
+  check_shape({70, 150, 96, false, kHalf});
+  check_shape({130, 90, 96, true, kBrain, 1, 2, 1});
+  check_shape({40, 150, 256, false, kBrain});
+  check_shape({130, 140, 256, true, kHalf});
+}
+
+TEST_CASE("the kernel's code on the model: windows") {
+  check_shape({150, 300, 64, false, kHalf, 1, 1, 1, {40, 7}});
+  check_shape({100, 140, 128, true, kBrain, 1, 1, 1, {0, -1}});
+  check_shape({100, 90, 96, false, kHalf, 1, 1, 1, {-1, 3}});
+  check_shape({70, 200, 256, true, kHalf, 1, 1, 1, {50, -1}});
+}
+
+TEST_CASE("the kernel's code on the model: softcap") {
+  check_shape({40, 150, 64, true, kHalf, 1, 1, 1, {}, 0.5F});
+  check_shape({40, 70, 128, false, kBrain, 1, 2, 1, {}, 2.0F});
+}
+
+TEST_CASE("the kernel's code on the model: dropout") {
+  const Dropout dropout{.probability = 0.3F, .seed = 0x123456789abcdefULL, .offset = 5};
+  check_shape({140, 150, 64, false, kHalf, 1, 2, 1, {}, 0, dropout});
+  check_shape({70, 200, 128, true, kBrain, 2, 1, 1, {}, 0, dropout});
+  check_shape({70, 90, 256, false, kHalf, 1, 1, 1, {}, 0, dropout});
+}
+
+TEST_CASE("the kernel's code on the model: packed sequences, some empty") {
+  const std::vector<testing::Lengths> lengths{{1, 5}, {0, 9}, {140, 60}, {3, 0}, {0, 0}, {65, 130}};
+  check_shape(testing::packed_shape({1, 1, 64, true, kHalf, 1, 2, 1}, lengths));
+  check_shape(testing::packed_shape({1, 1, 128, false, kBrain}, lengths));
 }
 
 TEST_CASE("the kernel's code on the model: maxima that rise and fall from block to block") {

@@ -2,9 +2,11 @@
 
 namespace ashlar::flashattention2::kernel {
 
-template void launch_forward<core::BFloat16, 128, false>(const ForwardArguments&, const GridIndex&,
-                                                         void*);
-template void launch_forward<core::BFloat16, 128, true>(const ForwardArguments&, const GridIndex&,
-                                                        void*);
+using Element = core::BFloat16;
+using Arguments = const ForwardArguments&;
+using Grid = const GridIndex&;
+template void launch_forward<Element, 128, PassKind::full>(Arguments, Grid, void*);
+template void launch_forward<Element, 128, PassKind::causal>(Arguments, Grid, void*);
+template void launch_forward<Element, 128, PassKind::general>(Arguments, Grid, void*);
 
 }  // namespace ashlar::flashattention2::kernel

@@ -9,18 +9,25 @@
 //   int thread(), GridIndex block()         0 .. 127, and the block's place in the grid
 //   T* opaque(T*)                           the same pointer, its origin forgotten
 //   copy_async(int to, const void*, bool)   16 bytes global -> shared; zeros when false
+//   commit_copies()                         ends a group of copies
 //   wait_for_copies()                       for all copies of this thread
+//   wait_for_copies_but<N>()                for all groups but the last N
 //   barrier(), warp_barrier()
 //   Fragment load_matrices(int from)        ldmatrix.x4; also load_matrices_transposed
 //   multiply_add(float (&c)[4], a, b0, b1)  mma.m16n8k16 on words of two 16-bit elements
-//   float shuffle_xor(float, int), exp2(float), log2(float)
-//   uint32 pack(float low, float high)      rounded to 16 bits each
-//   load_sums, store_sums, store_pair       plain shared accesses of 16, 16 and 4 bytes
+//   float shuffle_xor(float, int), exp2(float), log2(float), tanh(float)
+//   uint32 pack(float low, float high)      rounded to 16 bits each; low(uint32), high(uint32) back
+//   load_sums, store_sums, store_pair       plain shared accesses of 16, 16 and 4 bytes; also
+//                                           load_float, store_float
 //   load_chunk, store_chunk                 16 bytes shared -> register -> global
+//   fetch_chunk(const void*)                16 bytes global -> register; store_word 4 bytes back
+//   add(float*, float)                      to a number in global memory that others add to as well
 #include <cmath>
 #include <cstdint>
 
+#include "impls/flashattention2/cuda_block_copy.hpp"
 #include "impls/flashattention2/cuda_forward_math.hpp"
+#include "impls/flashattention2/cuda_forward_scores.hpp"
 
 namespace ashlar::flashattention2::kernel {
 
@@ -33,67 +40,54 @@ struct alignas(16) ThreadSums {
 };
 
 template <class Config, class Machine>
-class ForwardBlock {
+class ForwardBlock : public ForwardScores<Config, Machine> {
+  using Base = ForwardScores<Config, Machine>;
+  using Base::arguments_;
+  using Base::kRowTiles;
+  using Base::kScoreTiles;
+  using Base::kThreadRows;
+  using Base::machine_;
+  using Base::row_of;
+  using typename Base::Scores;
+
  public:
-  ASHLAR_KERNEL_CODE ForwardBlock(Machine& machine, const ForwardArguments& arguments)
-      : machine_(machine), arguments_(arguments) {}
+  using Base::Base;
 
   ASHLAR_KERNEL_CODE void run() {
+    const BlockPlace place = Base::place();
+    // The grid is that of the longest sequence.
+    if (Config::kGeneral && place.row_begin >= place.sequence.seqlen_q) return;
     ASHLAR_UNROLL
     for (int r = 0; r < kThreadRows; ++r) maximum_[r] = -INFINITY;
     keep_sums(ThreadSums{});
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kRowTiles; ++m) {
       ASHLAR_UNROLL
       for (int n = 0; n < kOutTiles; ++n) {
         ASHLAR_UNROLL
         for (int i = 0; i < 4; ++i) out_[m][n][i] = 0;
       }
     }
-    const BlockPlace place = block_place<Config>(arguments_, machine_.block());
-    const BlockRange range =
-        block_range<Config>(place.row_begin, arguments_.seqlen_q, arguments_.seqlen_k);
-    if (range.end > 0) {
+    const ColumnBlocks columns = columns_of<Config>(arguments_, place);
+    if (columns.end > columns.begin) {
       const Strides& q = arguments_.q_strides;
-      load_tile<Config::kRows, true>(
-          Config::kQueryOffset,
-          arguments_.q + place.batch * q.batch + place.head * q.head + place.row_begin * q.row,
-          q.row, arguments_.seqlen_q - place.row_begin);
-      load_keys<true>(range.end - 1);
-      for (int block = range.end - 1; block >= 0; --block) visit(block, range.unmasked);
+      load_tile<Config::kRows, Config::kHeadDim, Config::kThreads, true>(
+          machine_, Config::kQueryOffset,
+          arguments_.q + place.sequence.batch * q.batch + place.head * q.head +
+              (place.sequence.first_q + place.row_begin) * q.row,
+          q.row, place.sequence.seqlen_q - place.row_begin);
+      load_keys<true>(columns.end - 1);
+      for (int block = columns.end - 1; block >= columns.begin; --block) visit(block, columns);
     }
     finish();
   }
 
  private:
-  static constexpr int kThreadRows = 4;  // rows lane/4 + {0, 8, 16, 24} of a warp
-  static constexpr int kScoreTiles = Config::kColumns / 8;  // n8 tiles of S
-  static constexpr int kOutTiles = Config::kHeadDim / 8;    // n8 tiles of O
+  static constexpr int kOutTiles = Config::kHeadDim / 8;  // n8 tiles of O
   static constexpr int kSumsBytes = static_cast<int>(sizeof(ThreadSums));
-  using Scores = float[2][kScoreTiles][4];
-  using Weights = Fragment[2][kScoreTiles / 2];  // P in 16 bits, as A fragments
+  using Weights = Fragment[kRowTiles][kScoreTiles / 2];  // P in 16 bits, as A fragments
 
   static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
-  static constexpr int kRowsPerPass = Config::kThreads / kRowChunks;
-
-  /// Copies `Rows` rows from `from` on. With Bounded, which is for tiles that may stick out of the
-  /// tensor, rows beyond `rows` become zeros. The pointer is opaque so that its eight values are
-  /// not kept in registers for the next block.
-  template <int Rows, bool Bounded>
-  ASHLAR_KERNEL_CODE void load_tile(int to, const std::uint16_t* from, std::int64_t row_stride,
-                                    int rows) {
-    const int thread = machine_.thread();
-    const int first = thread / kRowChunks;
-    const int chunk = thread % kRowChunks;
-    const int shared = to + swizzled_offset<Rows>(first, chunk);
-    const std::uint16_t* source = from + first * row_stride + chunk * kChunkElements;
-    ASHLAR_UNROLL
-    for (int pass = 0; pass < Rows / kRowsPerPass; ++pass) {
-      machine_.copy_async(shared + pass * kRowsPerPass * kPanelRowBytes, source,
-                          !Bounded || first + pass * kRowsPerPass < rows);
-      source = machine_.opaque(source + kRowsPerPass * row_stride);
-    }
-  }
 
   /// A block of K or V. Rows of V beyond the end must be zeros: their weights are 0, but 0 * NaN is
   /// NaN.
@@ -101,10 +95,13 @@ class ForwardBlock {
   ASHLAR_KERNEL_CODE void load_columns(int to, const std::uint16_t* tensor, const Strides& s,
                                        int block) {
     const GridIndex index = machine_.block();
+    const SequencePlace sequence = sequence_place<Config::kKind>(
+        arguments_.features, static_cast<int>(index.z), arguments_.seqlen_q, arguments_.seqlen_k);
     const int column = block * Config::kColumns;
-    load_tile<Config::kColumns, Bounded>(
-        to, tensor + index.z * s.batch + index.y * s.head + column * s.row, s.row,
-        arguments_.seqlen_k - column);
+    load_tile<Config::kColumns, Config::kHeadDim, Config::kThreads, Bounded>(
+        machine_, to,
+        tensor + sequence.batch * s.batch + index.y * s.head + (sequence.first_k + column) * s.row,
+        s.row, sequence.seqlen_k - column);
   }
 
   template <bool Bounded>
@@ -121,22 +118,25 @@ class ForwardBlock {
   /// of the next block behind the softmax and P V, so one buffer of each is enough. Blocks without
   /// hidden columns branch around the mask: with two copies of this code, one without mask, the
   /// compiler ran out of registers.
-  ASHLAR_KERNEL_CODE void visit(int block, int unmasked) {
+  ASHLAR_KERNEL_CODE void visit(int block, const ColumnBlocks& columns) {
+    const bool whole =
+        block < columns.whole_end && (!Config::kGeneral || block >= columns.whole_begin);
     machine_.wait_for_copies();
     machine_.barrier();  // K is there for all, and all have finished with V
-    if (block >= unmasked) {
-      load_values<true>(block);
-    } else {
+    if (whole) {
       load_values<false>(block);
+    } else {
+      load_values<true>(block);
     }
     Scores scores;
     multiply_keys(scores);
     machine_.wait_for_copies();
     machine_.barrier();  // V is there for all, and all have finished with K
-    if (block > 0) load_keys<false>(block - 1);
-    if (block >= unmasked) mask(scores, block);
+    if (block > columns.begin) load_keys<false>(block - 1);
+    if constexpr (Config::kGeneral) Base::cap(scores);
+    if (!whole) Base::mask(scores, block);
     Weights weights;
-    soften(scores, weights);
+    soften(scores, weights, block);
     multiply_values(weights);
   }
 
@@ -145,7 +145,7 @@ class ForwardBlock {
     const int thread = machine_.thread();
     const int lane = thread % kWarpSize;
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kRowTiles; ++m) {
       ASHLAR_UNROLL
       for (int n = 0; n < kScoreTiles; ++n) {
         ASHLAR_UNROLL
@@ -162,9 +162,9 @@ class ForwardBlock {
         Config::kKeyOffset + swizzled_offset<Config::kColumns>(key_row.row, key_row.chunk);
     ASHLAR_UNROLL
     for (int k = 0; k < Config::kHeadDim / 16; ++k) {
-      Fragment a[2];
+      Fragment a[kRowTiles];
       ASHLAR_UNROLL
-      for (int m = 0; m < 2; ++m) {
+      for (int m = 0; m < kRowTiles; ++m) {
         a[m] = machine_.load_matrices(fragment_offset<Config::kRows>(query_lane, 16 * m, k));
       }
       ASHLAR_UNROLL
@@ -172,7 +172,7 @@ class ForwardBlock {
         const Fragment b =
             machine_.load_matrices(fragment_offset<Config::kColumns>(key_lane, 8 * n, k));
         ASHLAR_UNROLL
-        for (int m = 0; m < 2; ++m) {
+        for (int m = 0; m < kRowTiles; ++m) {
           machine_.multiply_add(scores[m][n], a[m], b.word[0], b.word[1]);
           machine_.multiply_add(scores[m][n + 1], a[m], b.word[2], b.word[3]);
         }
@@ -196,31 +196,6 @@ class ForwardBlock {
     }
   }
 
-  /// The row of a thread row, from the start of the row block.
-  static ASHLAR_KERNEL_CODE int row_of(int thread, int thread_row) {
-    return thread / kWarpSize * Config::kRowsPerWarp + 8 * thread_row + thread % kWarpSize / 4;
-  }
-
-  ASHLAR_KERNEL_CODE void mask(Scores& scores, int block) const {
-    const int row_begin = block_place<Config>(arguments_, machine_.block()).row_begin;
-    const int thread = machine_.thread();
-    const int lane = thread % kWarpSize;
-    ASHLAR_UNROLL
-    for (int r = 0; r < kThreadRows; ++r) {
-      const int visible =
-          visible_columns<Config::kCausal>(row_begin + row_of(thread, r), arguments_.seqlen_q,
-                                           arguments_.seqlen_k) -
-          block * Config::kColumns - accumulator_column(lane, 0);
-      ASHLAR_UNROLL
-      for (int n = 0; n < kScoreTiles; ++n) {
-        ASHLAR_UNROLL
-        for (int i = 0; i < 2; ++i) {
-          if (8 * n + i >= visible) scores[r / 2][n][2 * (r % 2) + i] = -INFINITY;
-        }
-      }
-    }
-  }
-
   /// Takes the scores of one row into its running maximum, and scales what was summed under the old
   /// one. Returns what to subtract from scaled scores. The maximum is kept scaled and rounded,
   /// since weights, shrinking and lse must all mean the same number: at scores of 10^5 the rounding
@@ -234,7 +209,7 @@ class ForwardBlock {
     }
     top = fmaxf(top, machine_.shuffle_xor(top, 1));
     top = fmaxf(top, machine_.shuffle_xor(top, 2));
-    const float maximum = fmaxf(maximum_[r], top * arguments_.scale_log2);
+    const float maximum = fmaxf(maximum_[r], top * Base::score_factor());
     const float shift = guarded_maximum(maximum);
     const float shrink = machine_.exp2(maximum_[r] - shift);  // of -infinity: 0
     maximum_[r] = maximum;
@@ -247,29 +222,35 @@ class ForwardBlock {
     return shift;
   }
 
-  ASHLAR_KERNEL_CODE std::uint32_t soften_pair(const float* scores, float shift, float& sum) {
-    const float low = machine_.exp2(fmaf(scores[0], arguments_.scale_log2, -shift));
-    const float high = machine_.exp2(fmaf(scores[1], arguments_.scale_log2, -shift));
+  /// Two weights in 16 bits; `drop` are those that dropout takes away after they were summed.
+  ASHLAR_KERNEL_CODE std::uint32_t soften_pair(const float* scores, float shift, float& sum,
+                                               unsigned drop) {
+    const float low = machine_.exp2(fmaf(scores[0], Base::score_factor(), -shift));
+    const float high = machine_.exp2(fmaf(scores[1], Base::score_factor(), -shift));
     sum += low;
     sum += high;
-    return machine_.pack(low, high);
+    if constexpr (!Config::kGeneral) return machine_.pack(low, high);
+    return machine_.pack((drop & 1U) != 0 ? 0.0F : low, (drop & 2U) != 0 ? 0.0F : high);
   }
 
   /// The online softmax: P = exp(s - m). Two neighbouring n8 accumulators of S, packed, are the A
   /// fragment of one k16 step. Sums stay partial per thread until finish(); only maxima are shared
   /// by the four lanes of a row.
-  ASHLAR_KERNEL_CODE void soften(const Scores& scores, Weights& weights) {
+  ASHLAR_KERNEL_CODE void soften(const Scores& scores, Weights& weights, int block) {
     ThreadSums sums = this->sums();
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kRowTiles; ++m) {
       const float shift[2] = {raise_maximum(scores, 2 * m, sums.row[2 * m]),
                               raise_maximum(scores, 2 * m + 1, sums.row[2 * m + 1])};
+      unsigned drop = 0;
       ASHLAR_UNROLL
       for (int n = 0; n < kScoreTiles; ++n) {
+        if (Config::kGeneral && n % 4 == 0) drop = Base::dropped_tiles(m, n, block);
         ASHLAR_UNROLL
         for (int half = 0; half < 2; ++half) {
           weights[m][n / 2].word[2 * (n % 2) + half] =
-              soften_pair(&scores[m][n][2 * half], shift[half], sums.row[2 * m + half]);
+              soften_pair(&scores[m][n][2 * half], shift[half], sums.row[2 * m + half],
+                          drop >> (4 * (n % 4) + 2 * half));
         }
       }
     }
@@ -289,7 +270,7 @@ class ForwardBlock {
         const Fragment b = machine_.load_matrices_transposed(
             fragment_offset<Config::kColumns>(value_lane, 16 * k, n / 2));
         ASHLAR_UNROLL
-        for (int m = 0; m < 2; ++m) {
+        for (int m = 0; m < kRowTiles; ++m) {
           machine_.multiply_add(out_[m][n], weights[m][k], b.word[0], b.word[1]);
           machine_.multiply_add(out_[m][n + 1], weights[m][k], b.word[2], b.word[3]);
         }
@@ -298,7 +279,8 @@ class ForwardBlock {
   }
 
   ASHLAR_KERNEL_CODE void finish() {
-    const BlockPlace place = block_place<Config>(arguments_, machine_.block());
+    const BlockPlace place = Base::place();
+    const SequencePlace& sequence = place.sequence;
     const int thread = machine_.thread();
     const int lane = thread % kWarpSize;
     const ThreadSums sums = this->sums();
@@ -306,16 +288,17 @@ class ForwardBlock {
     for (int r = 0; r < kThreadRows; ++r) {
       float sum = sums.row[r] + machine_.shuffle_xor(sums.row[r], 1);
       sum += machine_.shuffle_xor(sum, 2);
-      const float factor = final_factor(sum);
+      const float factor = final_factor(sum) * Base::keep_factor();
       ASHLAR_UNROLL
       for (int n = 0; n < kOutTiles; ++n) {
         out_[r / 2][n][2 * (r % 2)] *= factor;
         out_[r / 2][n][2 * (r % 2) + 1] *= factor;
       }
       const int row = place.row_begin + row_of(thread, r);
-      if (lane % 4 == 0 && row < arguments_.seqlen_q) {
+      if (lane % 4 == 0 && row < sequence.seqlen_q) {
         const Strides& s = arguments_.lse_strides;
-        arguments_.lse[place.batch * s.batch + place.head * s.head + row * s.row] =
+        arguments_.lse[sequence.batch * s.batch + place.head * s.head +
+                       (sequence.first_q + row) * s.row] =
             final_lse(maximum_[r], sum, machine_.log2(sum));
       }
     }
@@ -327,10 +310,11 @@ class ForwardBlock {
   ASHLAR_KERNEL_CODE void store_output(const BlockPlace& place) {
     const int thread = machine_.thread();
     const int lane = thread % kWarpSize;
+    const int first = thread / kWarpSize * Config::kRowsPerWarp;
     machine_.warp_barrier();
     ASHLAR_UNROLL
     for (int r = 0; r < kThreadRows; ++r) {
-      const int row = thread / kWarpSize * Config::kRowsPerWarp + 8 * r + lane / 4;
+      const int row = first + 8 * r + lane / 4;
       ASHLAR_UNROLL
       for (int n = 0; n < kOutTiles; ++n) {
         const float* const pair = &out_[r / 2][n][2 * (r % 2)];
@@ -340,25 +324,24 @@ class ForwardBlock {
       }
     }
     machine_.warp_barrier();
-    constexpr int kWarpRows = kWarpSize / kRowChunks;
     const Strides& s = arguments_.out_strides;
-    std::uint16_t* const out = arguments_.out + place.batch * s.batch + place.head * s.head +
-                               place.row_begin * s.row + (lane % kRowChunks) * kChunkElements;
+    const SequencePlace& sequence = place.sequence;
+    std::uint16_t* const out = arguments_.out + sequence.batch * s.batch + place.head * s.head +
+                               (sequence.first_q + place.row_begin) * s.row;
     ASHLAR_UNROLL
-    for (int pass = 0; pass < Config::kRowsPerWarp / kWarpRows; ++pass) {
-      const int row =
-          thread / kWarpSize * Config::kRowsPerWarp + pass * kWarpRows + lane / kRowChunks;
-      const Fragment chunk = machine_.load_chunk(
-          Config::kQueryOffset + swizzled_offset<Config::kRows>(row, lane % kRowChunks));
-      if (place.row_begin + row < arguments_.seqlen_q) {
-        machine_.store_chunk(out + row * s.row, chunk);
+    for (int pass = 0; pass < Config::kRowsPerWarp * kRowChunks / kWarpSize; ++pass) {
+      const int index = lane + pass * kWarpSize;
+      const int row = first + index / kRowChunks;
+      const int chunk = index % kRowChunks;
+      const Fragment value =
+          machine_.load_chunk(Config::kQueryOffset + swizzled_offset<Config::kRows>(row, chunk));
+      if (place.row_begin + row < sequence.seqlen_q) {
+        machine_.store_chunk(out + row * s.row + chunk * kChunkElements, value);
       }
     }
   }
 
-  Machine& machine_;
-  const ForwardArguments& arguments_;
-  float out_[2][kOutTiles][4];  // O, unnormalised
+  float out_[kRowTiles][kOutTiles][4];  // O, unnormalised
   ThreadSums sums_;
   float maximum_[kThreadRows];  // of the scores, times scale_log2
 };

@@ -2,9 +2,11 @@
 
 namespace ashlar::flashattention2::kernel {
 
-template void launch_forward<core::Float16, 64, false>(const ForwardArguments&, const GridIndex&,
-                                                       void*);
-template void launch_forward<core::Float16, 64, true>(const ForwardArguments&, const GridIndex&,
-                                                      void*);
+using Element = core::Float16;
+using Arguments = const ForwardArguments&;
+using Grid = const GridIndex&;
+template void launch_forward<Element, 64, PassKind::full>(Arguments, Grid, void*);
+template void launch_forward<Element, 64, PassKind::causal>(Arguments, Grid, void*);
+template void launch_forward<Element, 64, PassKind::general>(Arguments, Grid, void*);
 
 }  // namespace ashlar::flashattention2::kernel

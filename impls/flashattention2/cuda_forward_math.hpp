@@ -2,12 +2,16 @@
 // Index maps, masks and ranges of the tensor-core forward pass: all that is not an intrinsic and
 // not a loop over tiles. Compiled for the GPU and tested on a CPU.
 //
-// One thread block of 4 warps computes kRows rows of one head; a warp owns 32 of them (two m16
-// tiles of mma.m16n8k16), so warps never exchange data (Dao, arXiv 2307.08691, section 3.3).
+// One thread block computes kRows rows of one head; a warp owns 32 of them (two m16 tiles of
+// mma.m16n8k16; 16 at head size 256), so warps never exchange data (Dao, arXiv 2307.08691, section
+// 3.3).
 #include <cmath>
 #include <cstdint>
 
 #include "impls/core/cuda/host_device.hpp"
+#include "impls/flashattention2/cuda_features.hpp"
+#include "impls/flashattention2/cuda_tiles.hpp"
+#include "impls/flashattention2/mask.hpp"
 
 namespace ashlar::flashattention2::kernel {
 
@@ -17,22 +21,28 @@ inline constexpr int kChunkElements = 8;    // of 16 bits
 inline constexpr int kPanelChunks = 8;      // shared tiles are cut into panels 64 elements wide
 inline constexpr int kPanelRowBytes = 128;  // so that a panel row covers all 32 banks once
 
-template <int HeadDim, bool Causal>
+template <int HeadDim, PassKind Kind>
 struct ForwardConfig {
-  static_assert(HeadDim == 64 || HeadDim == 128);
+  static_assert(HeadDim == 64 || HeadDim == 96 || HeadDim == 128 || HeadDim == 256);
   static constexpr int kHeadDim = HeadDim;
-  static constexpr bool kCausal = Causal;
-  static constexpr int kWarps = 4;
-  static constexpr int kThreads = kWarps * kWarpSize;
-  static constexpr int kRowsPerWarp = 32;
-  static constexpr int kRows = kWarps * kRowsPerWarp;
-  // The accumulators of O and S together fill 192 registers of a thread in both cases.
-  static constexpr int kColumns = HeadDim == 64 ? 128 : 64;
+  static constexpr PassKind kKind = Kind;
+  static constexpr bool kCausal = Kind == PassKind::causal;
+  static constexpr bool kGeneral = Kind == PassKind::general;
+  // The accumulators of O and S together fill 192 registers of a thread at head sizes 64 and 128;
+  // where there is dropout, fewer.
+  static constexpr Tile kTile = forward_tile(HeadDim, kGeneral, kSm80);
+  static constexpr int kThreads = kTile.threads();
+  static constexpr int kRows = kTile.rows;
+  static constexpr int kRowsPerWarp = kRows / kTile.warps;
+  static constexpr int kRowTiles = kRowsPerWarp / 16;
+  static constexpr int kColumns = kTile.columns;
+  static constexpr int kBlocksPerMultiprocessor = kTile.warps == 4 ? 2 : 1;
+  static constexpr int kRowBytes = padded_head_dim(HeadDim) * 2;  // panels are whole
   static constexpr int kQueryOffset = 0;
-  static constexpr int kKeyOffset = kRows * HeadDim * 2;
-  static constexpr int kValueOffset = kKeyOffset + kColumns * HeadDim * 2;
-  static constexpr int kSumsOffset = kValueOffset + kColumns * HeadDim * 2;
-  static constexpr bool kSumsInShared = HeadDim == 128;
+  static constexpr int kKeyOffset = kRows * kRowBytes;
+  static constexpr int kValueOffset = kKeyOffset + kColumns * kRowBytes;
+  static constexpr int kSumsOffset = kValueOffset + kColumns * kRowBytes;
+  static constexpr bool kSumsInShared = HeadDim == 128 && !kGeneral;
   static constexpr int kSharedBytes = kSumsOffset + (kSumsInShared ? kThreads * 4 * 4 : 0);
 };
 
@@ -51,16 +61,19 @@ struct ForwardArguments {
   float* lse = nullptr;
   Strides q_strides, k_strides, v_strides, out_strides, lse_strides;
   int group = 0;  // query heads per K/V head
-  int seqlen_q = 0;
+  int heads_kv = 0;
+  int seqlen_q = 0;  // of every sequence, unless packed
   int seqlen_k = 0;
-  int row_blocks = 0;
+  int row_blocks = 0;    // of the sequence with the most rows
   float scale_log2 = 0;  // scale * log2(e)
+
+  FeatureArguments features;
 };
 
 ASHLAR_HOST_DEVICE constexpr int ceil_div(int value, int step) { return (value + step - 1) / step; }
 
-/// Thread blocks lie in a grid of (row blocks times query heads per K/V head, K/V heads, batch), so
-/// that what a block reads of K and V follows without a division.
+/// Thread blocks lie in a grid of (row blocks times query heads per K/V head, K/V heads,
+/// sequences), so that what a block reads of K and V follows without a division.
 struct GridIndex {
   unsigned x = 0;
   unsigned y = 0;
@@ -68,7 +81,7 @@ struct GridIndex {
 };
 
 struct BlockPlace {
-  int batch = 0;
+  SequencePlace sequence;
   int head = 0;
   int head_kv = 0;
   int row_begin = 0;
@@ -84,11 +97,13 @@ ASHLAR_HOST_DEVICE BlockPlace block_place(const ForwardArguments& arguments,
   const unsigned index = block.x % row_blocks;
   const unsigned member = block.x / row_blocks;
   BlockPlace place;
-  place.batch = static_cast<int>(block.z);
+  place.sequence = sequence_place<Config::kKind>(arguments.features, static_cast<int>(block.z),
+                                                 arguments.seqlen_q, arguments.seqlen_k);
   place.head_kv = static_cast<int>(block.y);
   place.head = place.head_kv * arguments.group + static_cast<int>(member);
   place.row_begin =
-      static_cast<int>(Config::kCausal ? row_blocks - 1 - index : index) * Config::kRows;
+      static_cast<int>(Config::kKind == PassKind::full ? index : row_blocks - 1 - index) *
+      Config::kRows;
   return place;
 }
 
@@ -104,23 +119,38 @@ ASHLAR_HOST_DEVICE constexpr int visible_columns(int row, int seqlen_q, int seql
   return limit < 0 ? 0 : (limit < seqlen_k ? limit : seqlen_k);
 }
 
-/// Column blocks of one row block: [0, end) has something visible, [0, unmasked) is visible as a
-/// whole to every row, so only [unmasked, end) needs mask code.
-struct BlockRange {
-  int unmasked = 0;
+/// Column blocks of one row block: [begin, end) has something visible, [whole_begin, whole_end) is
+/// visible as a whole to every row, so only what is outside of it needs mask code.
+struct ColumnBlocks {
+  int begin = 0;
   int end = 0;
+  int whole_begin = 0;
+  int whole_end = 0;
 };
 
+/// Without windows.
 template <class Config>
-ASHLAR_HOST_DEVICE BlockRange block_range(int row_begin, int seqlen_q, int seqlen_k) {
+ASHLAR_HOST_DEVICE ColumnBlocks block_range(int row_begin, int seqlen_q, int seqlen_k) {
   const int row_end = row_begin + Config::kRows;
   const int last_row = (row_end < seqlen_q ? row_end : seqlen_q) - 1;
-  BlockRange range;
+  ColumnBlocks range;
   range.end =
       ceil_div(visible_columns<Config::kCausal>(last_row, seqlen_q, seqlen_k), Config::kColumns);
-  range.unmasked =
+  range.whole_end =
       visible_columns<Config::kCausal>(row_begin, seqlen_q, seqlen_k) / Config::kColumns;
   return range;
+}
+
+template <class Config>
+ASHLAR_HOST_DEVICE ColumnBlocks columns_of(const ForwardArguments& arguments,
+                                           const BlockPlace& place) {
+  if constexpr (Config::kGeneral) {
+    const auto blocks = flashattention2::column_blocks<int>(
+        mask_of<Config::kKind>(arguments.features, place.sequence),
+        {place.row_begin, place.row_begin + Config::kRows}, Config::kColumns);
+    return {blocks.visit.begin, blocks.visit.end, blocks.whole.begin, blocks.whole.end};
+  }
+  return block_range<Config>(place.row_begin, arguments.seqlen_q, arguments.seqlen_k);
 }
 
 /// Byte offset of 16-byte chunk `chunk` of row `row` in a shared tile of `Rows` rows. Panels of 64

@@ -28,13 +28,14 @@ const std::vector<ForwardPass>& forward_passes() {
     return {{.name = "flash-mma",
              .dtypes = {core::DType::f16, core::DType::bf16},
              .run = run,
-             .bounds = {.lse = 1e-4}}};
+             .bounds = {.lse = 1e-4},
+             .features = Features::all()}};
   }();
   return passes;
 }
 
 const std::vector<Index>& head_dims() {
-  static const std::vector<Index> dims{64, 128};
+  static const std::vector<Index> dims{64, 128, 96, 256};
   return dims;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
-// Test support: a CPU model of one thread block, on which ForwardBlock runs unchanged. Every thread
-// is a fiber. Warps run as far ahead of each other as barriers allow, in rising or falling order,
-// and asynchronous copies leave NaN in their destination until their thread waits for them, so a
-// missing barrier or wait shows as a wrong answer. Misaligned addresses are errors. Fragment
+// Test support: a CPU model of one thread block, on which the blocks' code runs unchanged. Every
+// thread is a fiber. Warps run as far ahead of each other as barriers allow, in rising or falling
+// order, and asynchronous copies leave NaN in their destination until their thread waits for them,
+// so a missing barrier or wait shows as a wrong answer. Misaligned addresses are errors. Fragment
 // layouts are those of the PTX manual for ldmatrix and mma.m16n8k16, written here independently of
 // the kernel's index maps.
 #include <ucontext.h>
@@ -25,7 +25,7 @@ namespace ashlar::flashattention2::kernel {
 
 class BlockModel;
 
-/// What one thread of the model sees: the Machine of ForwardBlock.
+/// What one thread of the model sees: the Machine of cuda_forward_block.hpp.
 template <class Element>
 class ModelThread {
  public:
@@ -38,7 +38,12 @@ class ModelThread {
     return pointer;
   }
   void copy_async(int to, const void* from, bool valid);
-  void wait_for_copies();
+  void commit_copies() { groups_.push_back(copies_.size()); }
+  void wait_for_copies() { finish_copies(copies_.size()); }
+  template <int Groups>
+  void wait_for_copies_but() {
+    if (groups_.size() > Groups) finish_copies(groups_[groups_.size() - Groups - 1]);
+  }
   void barrier();
   void warp_barrier();
   Fragment load_matrices(int from) { return load(from, false); }
@@ -47,11 +52,22 @@ class ModelThread {
   float shuffle_xor(float value, int mask);
   float exp2(float value) { return std::exp2(value); }
   float log2(float value) { return std::log2(value); }
+  float tanh(float value) { return std::tanh(value); }
   std::uint32_t pack(float low, float high) {
     return core::from_float<Element>(low).bits |
            static_cast<std::uint32_t>(core::from_float<Element>(high).bits) << 16;
   }
+  float low(std::uint32_t pair) const {
+    return core::to_float(Element{static_cast<std::uint16_t>(pair)});
+  }
+  float high(std::uint32_t pair) const { return low(pair >> 16); }
   void store_pair(int to, std::uint32_t value) { std::memcpy(shared(to, 4), &value, 4); }
+  void store_float(int to, float value) { std::memcpy(shared(to, 4), &value, 4); }
+  float load_float(int from) {
+    float value = 0;
+    std::memcpy(&value, shared(from, 4), 4);
+    return value;
+  }
   void store_sums(int to, const ThreadSums& sums) { std::memcpy(shared(to, 16), &sums, 16); }
   ThreadSums load_sums(int from) {
     ThreadSums sums;
@@ -67,6 +83,19 @@ class ModelThread {
     require_aligned(to);
     std::memcpy(to, &value, 16);
   }
+  void store_word(void* to, std::uint32_t value) {
+    if (reinterpret_cast<std::uintptr_t>(to) % 4 != 0) {
+      throw std::logic_error("a global address is not a multiple of 4");
+    }
+    std::memcpy(to, &value, 4);
+  }
+  Fragment fetch_chunk(const void* from) {
+    require_aligned(from);
+    Fragment chunk;
+    std::memcpy(&chunk, from, 16);
+    return chunk;
+  }
+  void add(float* to, float value) { *to += value; }
 
  private:
   struct Copy {
@@ -76,6 +105,8 @@ class ModelThread {
 
   unsigned char* shared(int offset, int bytes);
   Fragment load(int from, bool transposed);
+  /// The first `count` copies arrive.
+  void finish_copies(std::size_t count);
   /// Global accesses of 16 bytes fault elsewhere, even copies of none of them.
   static void require_aligned(const void* address) {
     if (reinterpret_cast<std::uintptr_t>(address) % kChunkBytes != 0) {
@@ -86,6 +117,7 @@ class ModelThread {
   BlockModel& model_;
   int thread_;
   std::vector<Copy> copies_;
+  std::vector<std::size_t> groups_;  // how many copies there were when each group ended
 };
 
 /// Scheduler and shared memory. Warp-wide operations are exchanges: every lane deposits its
@@ -242,11 +274,16 @@ void ModelThread<Element>::copy_async(int to, const void* from, bool valid) {
 }
 
 template <class Element>
-void ModelThread<Element>::wait_for_copies() {
-  for (const Copy& copy : copies_) {
-    std::memcpy(shared(copy.to, kChunkBytes), copy.bytes.data(), kChunkBytes);
+void ModelThread<Element>::finish_copies(std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(shared(copies_[i].to, kChunkBytes), copies_[i].bytes.data(), kChunkBytes);
   }
-  copies_.clear();
+  copies_.erase(copies_.begin(), copies_.begin() + static_cast<std::ptrdiff_t>(count));
+  std::vector<std::size_t> left;
+  for (const std::size_t group : groups_) {
+    if (group > count) left.push_back(group - count);
+  }
+  groups_ = std::move(left);
 }
 
 template <class Element>

@@ -56,7 +56,7 @@ void check_ranges(int seqlen_q, int seqlen_k) {
     return !Config::kCausal || column <= row + seqlen_k - seqlen_q;
   };
   for (int begin = 0; begin < seqlen_q; begin += Config::kRows) {
-    const BlockRange range = block_range<Config>(begin, seqlen_q, seqlen_k);
+    const ColumnBlocks range = block_range<Config>(begin, seqlen_q, seqlen_k);
     const int end = std::min(begin + Config::kRows, seqlen_q);
     for (int block = 0; block * Config::kColumns < seqlen_k + Config::kColumns; ++block) {
       bool any = false;
@@ -73,7 +73,7 @@ void check_ranges(int seqlen_q, int seqlen_k) {
       }
       INFO("Nq " << seqlen_q << " Nk " << seqlen_k << " row " << begin << " block " << block);
       REQUIRE((block < range.end) == any);
-      REQUIRE((block < range.unmasked) == all);
+      REQUIRE((block < range.whole_end) == all);
     }
   }
 }
@@ -84,6 +84,7 @@ TEST_CASE("swizzled tiles are bijections") {
   check_swizzle<128>(64);
   check_swizzle<128>(128);
   check_swizzle<64>(128);
+  check_swizzle<64>(256);
 }
 
 TEST_CASE("fragment loads meet the swizzle and no bank twice") {
@@ -124,10 +125,10 @@ TEST_CASE("two neighbouring accumulators are an A fragment") {
 TEST_CASE("column block ranges cover exactly what is visible") {
   for (const int seqlen_q : {1, 5, 64, 127, 128, 129, 200, 257, 384}) {
     for (const int seqlen_k : {0, 1, 2, 63, 64, 65, 128, 203, 256, 300, 640}) {
-      check_ranges<ForwardConfig<64, false>>(seqlen_q, seqlen_k);
-      check_ranges<ForwardConfig<64, true>>(seqlen_q, seqlen_k);
-      check_ranges<ForwardConfig<128, false>>(seqlen_q, seqlen_k);
-      check_ranges<ForwardConfig<128, true>>(seqlen_q, seqlen_k);
+      check_ranges<ForwardConfig<64, PassKind::full>>(seqlen_q, seqlen_k);
+      check_ranges<ForwardConfig<64, PassKind::causal>>(seqlen_q, seqlen_k);
+      check_ranges<ForwardConfig<128, PassKind::full>>(seqlen_q, seqlen_k);
+      check_ranges<ForwardConfig<128, PassKind::causal>>(seqlen_q, seqlen_k);
     }
   }
 }
@@ -139,9 +140,10 @@ TEST_CASE("the mask's arithmetic does not overflow at the longest sequences") {
   static_assert(visible_columns<true>(kLongest + 126, kLongest, kLongest) == kLongest);
   static_assert(visible_columns<true>(kLongest - 1, kLongest, 0) == 0);
   static_assert(visible_columns<true>(0, 1, kLongest) == kLongest);
-  const BlockRange range = block_range<ForwardConfig<64, true>>(kLongest - 128, kLongest, kLongest);
+  const ColumnBlocks range =
+      block_range<ForwardConfig<64, PassKind::causal>>(kLongest - 128, kLongest, kLongest);
   CHECK(range.end == kLongest / 128);
-  CHECK(range.unmasked == kLongest / 128 - 1);
+  CHECK(range.whole_end == kLongest / 128 - 1);
 }
 
 TEST_CASE("the grid visits every row block of every head once, causal ones longest first") {
@@ -155,11 +157,13 @@ TEST_CASE("the grid visits every row block of every head once, causal ones longe
   for (unsigned z = 0; z < grid.z; ++z) {
     for (unsigned y = 0; y < grid.y; ++y) {
       for (unsigned x = 0; x < grid.x; ++x) {
-        const BlockPlace place = block_place<ForwardConfig<64, true>>(arguments, {x, y, z});
+        const BlockPlace place =
+            block_place<ForwardConfig<64, PassKind::causal>>(arguments, {x, y, z});
         CHECK(place.head_kv == place.head / 3);
         CHECK(place.row_begin == 256 - 128 * static_cast<int>(x % 3));
-        places.insert({place.batch, place.head, place.row_begin});
-        const BlockPlace full = block_place<ForwardConfig<64, false>>(arguments, {x, y, z});
+        places.insert({place.sequence.batch, place.head, place.row_begin});
+        const BlockPlace full =
+            block_place<ForwardConfig<64, PassKind::full>>(arguments, {x, y, z});
         CHECK(full.row_begin == 128 * static_cast<int>(x % 3));
       }
     }
@@ -191,7 +195,7 @@ TEST_CASE("what the kernel lacks has a reason") {
   CHECK(reason(core::DType::f16, 64, 0.125F, 64).empty());
   CHECK(reason(core::DType::bf16, 128, 0.125F, 136).empty());
   CHECK(reason(core::DType::f32, 64, 0.125F, 64) == "element type f32 (f16 and bf16 only)");
-  CHECK(reason(core::DType::f16, 80, 0.125F, 80) == "head size 80 (64 and 128 only)");
+  CHECK(reason(core::DType::f16, 80, 0.125F, 80) == "head size 80 (64, 96, 128, 256 only)");
   CHECK(reason(core::DType::f16, 64, -1.0F, 64) == "a scale that is not positive");
   CHECK(reason(core::DType::f16, 64, NAN, 64) == "a scale that is not positive");
   CHECK_FALSE(reason(core::DType::f16, 64, 0.125F, 65).empty());

@@ -28,4 +28,28 @@ class CudaProblem {
   AttentionParams device_;
 };
 
+/// Those of the backward pass, or of both passes in turn.
+class CudaGradientProblem {
+ public:
+  enum class Passes {
+    backward,  // out and lse are inputs
+    both,      // and here outputs as well
+  };
+
+  /// Copies the inputs to the device; the outputs start poisoned. The host tensors must outlive
+  /// this object. Throws what validate_backward() throws, and else what CudaProblem throws.
+  CudaGradientProblem(const AttentionParams& host, Passes passes);
+
+  const AttentionParams& params() const { return device_; }
+  void poison();
+  void fetch();
+  bool intact() const;
+
+ private:
+  AttentionParams host_;
+  Passes passes_;
+  core::cuda::DeviceTensor q_, k_, v_, out_, lse_, dout_, dq_, dk_, dv_;
+  AttentionParams device_;
+};
+
 }  // namespace ashlar::flashattention2

@@ -1,0 +1,83 @@
+#include "impls/flashattention2/cuda_backward.hpp"
+
+#include <cstdint>
+#include <stdexcept>
+
+#include "impls/core/cuda/device.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
+
+namespace ashlar::flashattention2 {
+namespace {
+
+using kernel::PassKind;
+
+const AttentionParams& supported_backward(const AttentionParams& params) {
+  validate_backward(params);
+  if (const auto reason = cuda_backward_unsupported(params)) {
+    throw std::invalid_argument("CUDA attention, backward: " + *reason);
+  }
+  return params;
+}
+
+template <class Element, int HeadDim>
+kernel::LaunchBackward backward_launcher(PassKind kind) {
+  if (kind == PassKind::full) {
+    return kernel::launch_backward<Element, HeadDim, PassKind::full>;
+  }
+  return kind == PassKind::causal ? kernel::launch_backward<Element, HeadDim, PassKind::causal>
+                                  : kernel::launch_backward<Element, HeadDim, PassKind::general>;
+}
+
+template <class Element>
+kernel::LaunchBackward backward_launcher(Index head_dim, PassKind kind) {
+  return head_dim == 64 ? backward_launcher<Element, 64>(kind)
+                        : backward_launcher<Element, 128>(kind);
+}
+
+}  // namespace
+
+std::optional<std::string> cuda_backward_unsupported(const AttentionParams& params) {
+  if (!core::cuda::device_status().available) return core::cuda::device_status().reason;
+  return kernel::backward_unsupported(params);
+}
+
+CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device)
+    : plan_(kernel::backward_plan(supported_backward(device),
+                                  core::cuda::device_status().multiprocessors)),
+      launch_(device.q.dtype == core::DType::f16
+                  ? backward_launcher<core::Float16>(device.head_dim(), plan_.kind)
+                  : backward_launcher<core::BFloat16>(device.head_dim(), plan_.kind)),
+      lse_log2_(kernel::float_buffer(plan_.statistics_floats)),
+      delta_(kernel::float_buffer(plan_.statistics_floats)),
+      dq_sums_(kernel::float_buffer(plan_.sums_floats)),
+      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
+      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
+  const auto check = [](const auto& tensor, const char* name) {
+    kernel::require_aligned(tensor.data, name);
+  };
+  check(device.q, "q");
+  check(device.k, "k");
+  check(device.v, "v");
+  check(device.out, "out");
+  check(device.dout, "dout");
+  check(device.dq, "dq");
+  check(device.dk, "dk");
+  check(device.dv, "dv");
+  kernel::BackwardArguments& arguments = plan_.arguments;
+  arguments.lse_log2 = static_cast<float*>(lse_log2_.data());
+  arguments.delta = static_cast<float*>(delta_.data());
+  arguments.dq_sums = static_cast<float*>(dq_sums_.data());
+  if (!device.packed()) return;
+  arguments.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
+  arguments.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
+}
+
+std::size_t cuda_backward_workspace_bytes(const AttentionParams& params) {
+  const kernel::BackwardPlan plan =
+      kernel::backward_plan(params, core::cuda::device_status().multiprocessors);
+  const auto floats =
+      static_cast<std::size_t>(2 * plan.statistics_floats + plan.sums_floats) * sizeof(float);
+  return floats + params.cu_seqlens_q.size_bytes() + params.cu_seqlens_k.size_bytes();
+}
+
+}  // namespace ashlar::flashattention2

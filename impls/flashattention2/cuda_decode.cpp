@@ -1,0 +1,61 @@
+#include "impls/flashattention2/cuda_decode.hpp"
+
+#include <cstdint>
+#include <stdexcept>
+
+#include "impls/core/cuda/device.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
+
+namespace ashlar::flashattention2 {
+namespace {
+
+const AttentionParams& supported_decode(const AttentionParams& params) {
+  validate_forward(params);
+  if (const auto reason = cuda_decode_unsupported(params)) {
+    throw std::invalid_argument("CUDA decoding: " + *reason);
+  }
+  return params;
+}
+
+template <class Element>
+kernel::LaunchDecode decode_launcher(Index head_dim) {
+  return head_dim == 64 ? kernel::launch_decode<Element, 64> : kernel::launch_decode<Element, 128>;
+}
+
+int multiprocessors() { return core::cuda::device_status().multiprocessors; }
+
+}  // namespace
+
+std::optional<std::string> cuda_decode_unsupported(const AttentionParams& params) {
+  if (!core::cuda::device_status().available) return core::cuda::device_status().reason;
+  return kernel::decode_unsupported(params);
+}
+
+std::size_t cuda_decode_workspace_bytes(const AttentionParams& params) {
+  const PartialLayout layout = kernel::decode_plan(params, multiprocessors()).arguments.layout;
+  return static_cast<std::size_t>(layout.lse_floats() + layout.out_floats()) * sizeof(float) +
+         params.cu_seqlens_q.size_bytes() + params.cu_seqlens_k.size_bytes();
+}
+
+CudaDecodeLaunch::CudaDecodeLaunch(const AttentionParams& device, int splits)
+    : plan_(kernel::decode_plan(supported_decode(device), multiprocessors(), splits)),
+      launch_(device.q.dtype == core::DType::f16
+                  ? decode_launcher<core::Float16>(device.head_dim())
+                  : decode_launcher<core::BFloat16>(device.head_dim())),
+      part_lse_(kernel::float_buffer(plan_.arguments.layout.lse_floats())),
+      part_out_(kernel::float_buffer(plan_.arguments.layout.out_floats())),
+      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
+      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
+  kernel::require_aligned(device.q.data, "q");
+  kernel::require_aligned(device.k.data, "k");
+  kernel::require_aligned(device.v.data, "v");
+  kernel::require_aligned(device.out.data, "out");
+  kernel::DecodeArguments& arguments = plan_.arguments;
+  arguments.part_lse = static_cast<float*>(part_lse_.data());
+  arguments.part_out = static_cast<float*>(part_out_.data());
+  if (!device.packed()) return;
+  arguments.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
+  arguments.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
+}
+
+}  // namespace ashlar::flashattention2

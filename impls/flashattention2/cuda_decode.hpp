@@ -1,0 +1,62 @@
+#pragma once
+// Split-KV decoding on tensor cores of compute capability 8.0 and later (mma.sync): attention of a
+// few query rows per sequence; cuda_decode_math.hpp has the design. Head sizes 64 and 128, f16 and
+// bf16, sums in float; windows, softcap and packed sequences, no dropout. No CUDA types, so that
+// every build reads this header.
+#include <cstddef>
+#include <optional>
+#include <string>
+
+#include "impls/core/cuda/buffer.hpp"
+#include "impls/flashattention2/attention.hpp"
+#include "impls/flashattention2/cuda_decode_launch.hpp"
+#include "impls/flashattention2/cuda_problem.hpp"
+
+namespace ashlar::flashattention2 {
+
+/// Why this binary on this machine cannot decode the problem: "not built", "no device: ...", or a
+/// shape, type, stride or feature that the kernels lack. Nothing when it can. Host or device
+/// pointers.
+std::optional<std::string> cuda_decode_unsupported(const AttentionParams& params);
+
+/// What decoding needs of device memory beside the tensors.
+std::size_t cuda_decode_workspace_bytes(const AttentionParams& params);
+
+/// Decoding of one problem in device memory, checked and ready, with memory for the partial
+/// answers. Starting it costs the host two launches.
+class CudaDecodeLaunch {
+ public:
+  /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes; but cu_seqlens
+  /// are on the host. `splits` 0: by the device. Throws std::invalid_argument for what
+  /// validate_forward() and cuda_decode_unsupported() name, std::bad_alloc when device memory is
+  /// short.
+  explicit CudaDecodeLaunch(const AttentionParams& device, int splits = 0);
+
+  /// Starts the kernels on `stream` (a cudaStream_t; null is the default stream) and returns. One
+  /// call at a time. Throws std::runtime_error when a launch fails.
+  void operator()(void* stream) const { launch_(plan_, stream); }
+
+ private:
+  kernel::DecodePlan plan_;
+  kernel::LaunchDecode launch_ = nullptr;
+  core::cuda::DeviceBuffer part_lse_, part_out_, cu_seqlens_q_, cu_seqlens_k_;
+};
+
+/// A problem on the GPU and the kernels that solve it; copies and checks happen outside execute().
+class CudaDecode {
+ public:
+  /// Throws what CudaDecodeLaunch and CudaProblem throw.
+  explicit CudaDecode(const AttentionParams& host, int splits = 0)
+      : problem_(host), launch_(problem_.params(), splits) {}
+
+  void poison() { problem_.poison(); }
+  void execute(void* stream) { launch_(stream); }
+  void fetch() { problem_.fetch(); }
+  const CudaProblem& problem() const { return problem_; }
+
+ private:
+  CudaProblem problem_;
+  CudaDecodeLaunch launch_;
+};
+
+}  // namespace ashlar::flashattention2
