@@ -3,6 +3,7 @@
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
 #include "baselines/flashattention2/standard_backward.hpp"
+#include "impls/flashattention2/cuda_backward.hpp"
 #include "impls/flashattention2/reference.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/gradients.hpp"
@@ -13,6 +14,7 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
+using model::Device;
 using model::Mode;
 using model::Point;
 using model::Tier;
@@ -59,6 +61,30 @@ void add_figures(Builder& builder, const std::string& title) {
                {"torch-flash"},
                title + " over PyTorch's fused kernel"})
       .figure({"memory", "memory", "seqlen", panels, {}, "Extra memory"});
+}
+
+/// The backward pass on a GPU in the mode whose dq is the same every time.
+class CudaDeterministic : public CudaBackward {
+ public:
+  explicit CudaDeterministic(const AttentionParams& host) : CudaBackward(deterministic(host)) {}
+};
+
+std::size_t deterministic_workspace_bytes(const AttentionParams& params) {
+  return cuda_backward_workspace_bytes(deterministic(params));
+}
+
+void add_backward_kernels(BackwardBuilder& backward) {
+  backward
+      .add(
+          Tier::cuda, "flash-mma",
+          device_method<GradientProblem, GradientAnswer, CudaBackward>(
+              cuda_backward_unsupported, cuda_backward_workspace_bytes),
+          {.about = "tensor cores through mma.sync, dq added in any order", .device = Device::cuda})
+      .add(Tier::cuda, "flash-mma-deterministic",
+           device_method<GradientProblem, GradientAnswer, CudaDeterministic>(
+               cuda_backward_unsupported, deterministic_workspace_bytes),
+           {.about = "the same with dq in fixed order, in as many copies as fill the device",
+            .device = Device::cuda});
 }
 
 void add_backward_passes(BackwardBuilder& backward) {
@@ -116,6 +142,12 @@ void add_both_passes(BothBuilder& both) {
            {.about = "oneDNN on 128-row chunks, weights computed in both passes"})
       .external(Tier::peer, "torch-flash", torch_command("flash", "both"),
                 {.about = "PyTorch's fused kernels for CPUs"})
+      .add(Tier::cuda, "flash-mma",
+           device_method<GradientProblem, BothAnswer, CudaBothPasses>(
+               any_unsupported<cuda_unsupported, cuda_backward_unsupported>,
+               cuda_backward_workspace_bytes),
+           {.about = "tensor cores through mma.sync, forward and then backward",
+            .device = Device::cuda})
       .external(Tier::peer, "torch-math", torch_command("math", "both"),
                 {.about = "PyTorch's unfused attention, by autograd", .most_flops = 1.4e11});
 }
@@ -136,6 +168,7 @@ void declare_backward(model::Suite& suite) {
       .control("scale-forgotten", gradient_scale_forgotten)
       .control("first-row-missed", first_row_missed);
   add_backward_passes(backward);
+  add_backward_kernels(backward);
   backward.baselines({"naive", "standard", "chunked", "torch-flash"});
   add_figures(backward, "Attention backward");
 }

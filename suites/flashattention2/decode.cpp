@@ -1,10 +1,13 @@
 // Experiment "decode": one new token per sequence against a long cache of keys and values. Every
 // byte of the cache is read once, so the floor is memory bandwidth.
 #include "impls/flashattention2/decode.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 #include "baselines/flashattention2/naive.hpp"
+#include "impls/flashattention2/cuda.hpp"
+#include "impls/flashattention2/cuda_decode.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
 #include "suites/flashattention2/passes.hpp"
@@ -13,6 +16,7 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
+using model::Device;
 using model::Mode;
 using model::Point;
 using model::Tier;
@@ -59,6 +63,12 @@ class Decode : public WithWorkspace<DecodeWorkspace, DecodeOptions, decode_forwa
   explicit Decode(const AttentionParams& params) : WithWorkspace(params, {.splits = Splits}) {}
 };
 
+/// One block of threads for every K/V head, however many multiprocessors that leaves idle.
+class CudaDecodeOneSplit : public CudaDecode {
+ public:
+  explicit CudaDecodeOneSplit(const AttentionParams& host) : CudaDecode(host, 1) {}
+};
+
 }  // namespace
 
 void declare_decode(model::Suite& suite) {
@@ -93,6 +103,16 @@ void declare_decode(model::Suite& suite) {
             .most_flops_quick = 1.4e8,
             .most_flops = 1.1e9,
             .threads = 1})
+      .add(Tier::cuda, "flash-decode-mma",
+           forward_device_method<CudaDecode>(cuda_decode_unsupported, cuda_decode_workspace_bytes),
+           {.about = "tensor cores, keys split over thread blocks and warps, joined by lse",
+            .device = Device::cuda})
+      .add(Tier::cuda, "flash-decode-mma-one-split",
+           forward_device_method<CudaDecodeOneSplit>(cuda_decode_unsupported, no_workspace),
+           {.about = "the same without splitting keys over thread blocks", .device = Device::cuda})
+      .add(Tier::cuda, "flash-mma",
+           forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
+           {.about = "the forward pass for many rows", .device = Device::cuda})
       .control("scale-forgotten", scale_forgotten)
       .control("mask-off-by-one", mask_off_by_one)
       .baselines({"naive", "flash"})

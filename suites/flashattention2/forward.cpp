@@ -23,9 +23,6 @@ using Builder = model::ExperimentBuilder<AttentionProblem, AttentionAnswer>;
 constexpr double kNaiveQuick = 1.4e8;
 constexpr double kNaive = 1.1e9;
 
-/// The kernel keeps everything on chip.
-std::size_t no_workspace(const AttentionParams&) { return 0; }
-
 /// On a CPU four heads up to 2048 tokens.
 bool keep(const Point& point, Mode mode) {
   if (mode == Mode::gpu) return in_paper_grid(point);
@@ -58,11 +55,12 @@ void add_own(Builder& forward) {
       .add(Tier::naive, "fa1-order-one-thread",
            forward_method<Fa1Order<1>>(one_thread_unsupported<fa1_unsupported>),
            {.about = "FlashAttention-1's loop order on one thread", .threads = 1})
-      .add(Tier::cuda, "flash-mma", device_method<CudaForward>(cuda_unsupported, no_workspace),
+      .add(Tier::cuda, "flash-mma",
+           forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
            {.about = "tensor cores through mma.sync, cp.async, P in registers",
             .device = Device::cuda})
       .add(Tier::cuda, "naive-cuda",
-           device_method<NaiveCudaForward>(naive_cuda_unsupported, naive_cuda_score_bytes),
+           forward_device_method<NaiveCudaForward>(naive_cuda_unsupported, naive_cuda_score_bytes),
            {.about = "cuBLAS products and a softmax kernel, scores stored N x N",
             .device = Device::cuda});
 }

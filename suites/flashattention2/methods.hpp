@@ -59,6 +59,9 @@ class BothPasses {
 using Unsupported = std::optional<std::string> (*)(const AttentionParams&);
 using WorkspaceBytes = std::size_t (*)(const AttentionParams&);
 
+/// Of kernels that keep everything on chip, but for a few offsets or partial answers.
+inline std::size_t no_workspace(const AttentionParams&) { return 0; }
+
 /// The first reason of several.
 template <Unsupported... All>
 std::optional<std::string> any_unsupported(const AttentionParams& params) {
@@ -97,27 +100,25 @@ class CpuMethod final : public model::Method<Problem, Answer> {
 
 /// A class that owns device copies of the tensors: construction copies in, fetch() copies the
 /// answer out.
-template <class Forward>
-class DeviceMethod final : public model::Method<AttentionProblem, AttentionAnswer> {
+template <class Problem, class Answer, class Pass>
+class DeviceMethod final : public model::Method<Problem, Answer> {
  public:
   DeviceMethod(Unsupported unsupported, WorkspaceBytes workspace_bytes)
       : unsupported_(unsupported), workspace_bytes_(workspace_bytes) {}
 
-  model::Support supports(const AttentionProblem& problem) const override {
-    return model::Support::from(unsupported_(forward_params(problem, nullptr)));
+  model::Support supports(const Problem& problem) const override {
+    return model::Support::from(unsupported_(params_of(problem, static_cast<Answer*>(nullptr))));
   }
-  void prepare(const AttentionProblem& problem, AttentionAnswer& answer) override {
-    const AttentionParams host = forward_params(problem, &answer);
+  void prepare(const Problem& problem, Answer& answer) override {
+    const AttentionParams host = params_of(problem, &answer);
     workspace_ = static_cast<std::int64_t>(workspace_bytes_(host));
-    forward_.emplace(host);
+    pass_.emplace(host);
   }
-  void execute(const AttentionProblem&, AttentionAnswer&, model::Stream stream) override {
-    forward_->execute(stream);
-  }
+  void execute(const Problem&, Answer&, model::Stream stream) override { pass_->execute(stream); }
   void poison() override {
-    if (forward_) forward_->poison();
+    if (pass_) pass_->poison();
   }
-  void fetch(AttentionAnswer&) override { forward_->fetch(); }
+  void fetch(Answer&) override { pass_->fetch(); }
   model::Outcome outcome() const override {
     model::Outcome outcome;
     outcome.workspace_bytes = workspace_;
@@ -128,7 +129,7 @@ class DeviceMethod final : public model::Method<AttentionProblem, AttentionAnswe
   Unsupported unsupported_;
   WorkspaceBytes workspace_bytes_;
   std::optional<std::int64_t> workspace_;  // device memory beside the tensors
-  std::optional<Forward> forward_;
+  std::optional<Pass> pass_;
 };
 
 /// The command of PyTorch's attention as a peer. Backends flash and math; passes forward, backward
@@ -163,9 +164,15 @@ auto both_method(Unsupported unsupported) {
     return std::make_unique<CpuMethod<GradientProblem, BothAnswer, Pass>>(unsupported);
   };
 }
-template <class Forward>
+template <class Problem, class Answer, class Pass>
 auto device_method(Unsupported unsupported, WorkspaceBytes workspace_bytes) {
-  return [=] { return std::make_unique<DeviceMethod<Forward>>(unsupported, workspace_bytes); };
+  return [=] {
+    return std::make_unique<DeviceMethod<Problem, Answer, Pass>>(unsupported, workspace_bytes);
+  };
+}
+template <class Pass>
+auto forward_device_method(Unsupported unsupported, WorkspaceBytes workspace_bytes) {
+  return device_method<AttentionProblem, AttentionAnswer, Pass>(unsupported, workspace_bytes);
 }
 
 }  // namespace ashlar::flashattention2::suite

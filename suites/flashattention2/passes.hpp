@@ -46,18 +46,17 @@ class FlashBackward : public WithWorkspace<BackwardWorkspace, BackwardOptions, o
       : WithWorkspace(params, {.threads = Threads}) {}
 };
 
+inline AttentionParams deterministic(AttentionParams params) {
+  params.deterministic = true;
+  return params;
+}
+
 /// The backward pass that gives the same bits whatever the thread count.
 class FlashDeterministic
     : public WithWorkspace<BackwardWorkspace, BackwardOptions, optimized_backward> {
  public:
   explicit FlashDeterministic(const AttentionParams& params)
       : WithWorkspace(deterministic(params), {}) {}
-
- private:
-  static AttentionParams deterministic(AttentionParams params) {
-    params.deterministic = true;
-    return params;
-  }
 };
 
 /// One thread is the other side of a comparison with several. With one in all the two sides are the
