@@ -29,6 +29,7 @@ struct Dropout {
 
 /// How many of 256 bytes keep a weight: 1 to 256.
 ASHLAR_HOST_DEVICE constexpr int keep_threshold(float probability) {
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings): never negative, and lround is not constexpr
   const int kept = static_cast<int>((1.0f - probability) * 256.0f + 0.5f);
   return kept < 1 ? 1 : kept;
 }
