@@ -189,6 +189,7 @@ class Copier {
 
 Merged merge(const std::vector<fs::path>& inputs, const fs::path& output) {
   std::vector<Part> parts;
+  parts.reserve(inputs.size());
   for (const fs::path& input : inputs) parts.push_back(survey(input));
   refuse_strangers(parts);
   refuse_overlap(parts);
