@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "impls/flashattention2/cuda_arguments.hpp"
-#include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_strides.hpp"
 
 namespace ashlar::flashattention2 {
@@ -57,15 +56,9 @@ CudaLaunch::CudaLaunch(const AttentionParams& device)
       grid_(kernel::forward_grid(device)),
       launch_(device.q.dtype == core::DType::f16 ? forward_launcher<core::Float16>(device)
                                                  : forward_launcher<core::BFloat16>(device)),
-      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
-      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
-  kernel::require_aligned(device.q.data, "q");
-  kernel::require_aligned(device.k.data, "k");
-  kernel::require_aligned(device.v.data, "v");
-  kernel::require_aligned(device.out.data, "out");
-  if (!device.packed()) return;
-  arguments_.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
-  arguments_.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
+      offsets_(device) {
+  kernel::require_aligned_tensors(device);
+  offsets_.show(arguments_.features);
 }
 
 void CudaLaunch::operator()(void* stream) const {

@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
-#include "impls/core/cuda/buffer.hpp"
 #include "impls/core/cuda/device.hpp"
 #include "impls/flashattention2/attention.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_launch.hpp"
 #include "impls/flashattention2/cuda_problem.hpp"
 
@@ -38,7 +38,7 @@ class CudaLaunch {
   kernel::ForwardArguments arguments_;
   kernel::GridIndex grid_;
   kernel::LaunchForward launch_ = nullptr;
-  core::cuda::DeviceBuffer cu_seqlens_q_, cu_seqlens_k_;
+  kernel::PackedOffsets offsets_;
 };
 
 /// Checks and starts at once.

@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "impls/core/cuda/device.hpp"
-#include "impls/flashattention2/cuda_device_memory.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -50,26 +49,17 @@ CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device)
       lse_log2_(kernel::float_buffer(plan_.statistics_floats)),
       delta_(kernel::float_buffer(plan_.statistics_floats)),
       dq_sums_(kernel::float_buffer(plan_.sums_floats)),
-      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
-      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
-  const auto check = [](const auto& tensor, const char* name) {
-    kernel::require_aligned(tensor.data, name);
-  };
-  check(device.q, "q");
-  check(device.k, "k");
-  check(device.v, "v");
-  check(device.out, "out");
-  check(device.dout, "dout");
-  check(device.dq, "dq");
-  check(device.dk, "dk");
-  check(device.dv, "dv");
+      offsets_(device) {
+  kernel::require_aligned_tensors(device);
+  kernel::require_aligned(device.dout.data, "dout");
+  kernel::require_aligned(device.dq.data, "dq");
+  kernel::require_aligned(device.dk.data, "dk");
+  kernel::require_aligned(device.dv.data, "dv");
   kernel::BackwardArguments& arguments = plan_.arguments;
   arguments.lse_log2 = static_cast<float*>(lse_log2_.data());
   arguments.delta = static_cast<float*>(delta_.data());
   arguments.dq_sums = static_cast<float*>(dq_sums_.data());
-  if (!device.packed()) return;
-  arguments.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
-  arguments.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
+  offsets_.show(arguments.features);
 }
 
 std::size_t cuda_backward_workspace_bytes(const AttentionParams& params) {

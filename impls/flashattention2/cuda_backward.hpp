@@ -11,6 +11,7 @@
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/cuda_backward_launch.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_problem.hpp"
 
 namespace ashlar::flashattention2 {
@@ -37,7 +38,8 @@ class CudaBackwardLaunch {
  private:
   kernel::BackwardPlan plan_;
   kernel::LaunchBackward launch_ = nullptr;
-  core::cuda::DeviceBuffer lse_log2_, delta_, dq_sums_, cu_seqlens_q_, cu_seqlens_k_;
+  core::cuda::DeviceBuffer lse_log2_, delta_, dq_sums_;
+  kernel::PackedOffsets offsets_;
 };
 
 /// What the pass needs of device memory beside the tensors.

@@ -4,7 +4,6 @@
 #include <stdexcept>
 
 #include "impls/core/cuda/device.hpp"
-#include "impls/flashattention2/cuda_device_memory.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -31,8 +30,9 @@ std::optional<std::string> cuda_decode_unsupported(const AttentionParams& params
   return kernel::decode_unsupported(params);
 }
 
-std::size_t cuda_decode_workspace_bytes(const AttentionParams& params) {
-  const PartialLayout layout = kernel::decode_plan(params, multiprocessors()).arguments.layout;
+std::size_t cuda_decode_workspace_bytes(const AttentionParams& params, int splits) {
+  const PartialLayout layout =
+      kernel::decode_plan(params, multiprocessors(), splits).arguments.layout;
   return static_cast<std::size_t>(layout.lse_floats() + layout.out_floats()) * sizeof(float) +
          params.cu_seqlens_q.size_bytes() + params.cu_seqlens_k.size_bytes();
 }
@@ -44,18 +44,12 @@ CudaDecodeLaunch::CudaDecodeLaunch(const AttentionParams& device, int splits)
                   : decode_launcher<core::BFloat16>(device.head_dim())),
       part_lse_(kernel::float_buffer(plan_.arguments.layout.lse_floats())),
       part_out_(kernel::float_buffer(plan_.arguments.layout.out_floats())),
-      cu_seqlens_q_(kernel::device_copy(device.cu_seqlens_q)),
-      cu_seqlens_k_(kernel::device_copy(device.cu_seqlens_k)) {
-  kernel::require_aligned(device.q.data, "q");
-  kernel::require_aligned(device.k.data, "k");
-  kernel::require_aligned(device.v.data, "v");
-  kernel::require_aligned(device.out.data, "out");
+      offsets_(device) {
+  kernel::require_aligned_tensors(device);
   kernel::DecodeArguments& arguments = plan_.arguments;
   arguments.part_lse = static_cast<float*>(part_lse_.data());
   arguments.part_out = static_cast<float*>(part_out_.data());
-  if (!device.packed()) return;
-  arguments.features.cu_seqlens_q = static_cast<const std::int32_t*>(cu_seqlens_q_.data());
-  arguments.features.cu_seqlens_k = static_cast<const std::int32_t*>(cu_seqlens_k_.data());
+  offsets_.show(arguments.features);
 }
 
 }  // namespace ashlar::flashattention2

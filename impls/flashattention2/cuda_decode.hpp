@@ -10,6 +10,7 @@
 #include "impls/core/cuda/buffer.hpp"
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda_decode_launch.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_problem.hpp"
 
 namespace ashlar::flashattention2 {
@@ -19,8 +20,8 @@ namespace ashlar::flashattention2 {
 /// pointers.
 std::optional<std::string> cuda_decode_unsupported(const AttentionParams& params);
 
-/// What decoding needs of device memory beside the tensors.
-std::size_t cuda_decode_workspace_bytes(const AttentionParams& params);
+/// What decoding needs of device memory beside the tensors. `splits` as below.
+std::size_t cuda_decode_workspace_bytes(const AttentionParams& params, int splits = 0);
 
 /// Decoding of one problem in device memory, checked and ready, with memory for the partial
 /// answers. Starting it costs the host two launches.
@@ -39,7 +40,8 @@ class CudaDecodeLaunch {
  private:
   kernel::DecodePlan plan_;
   kernel::LaunchDecode launch_ = nullptr;
-  core::cuda::DeviceBuffer part_lse_, part_out_, cu_seqlens_q_, cu_seqlens_k_;
+  core::cuda::DeviceBuffer part_lse_, part_out_;
+  kernel::PackedOffsets offsets_;
 };
 
 /// A problem on the GPU and the kernels that solve it; copies and checks happen outside execute().

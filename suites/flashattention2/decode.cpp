@@ -63,11 +63,17 @@ class Decode : public WithWorkspace<DecodeWorkspace, DecodeOptions, decode_forwa
   explicit Decode(const AttentionParams& params) : WithWorkspace(params, {.splits = Splits}) {}
 };
 
-/// One block of threads for every K/V head, however many multiprocessors that leaves idle.
-class CudaDecodeOneSplit : public CudaDecode {
+/// Keys in so many splits on a GPU; 0: by the device. With one, each K/V head has one block of
+/// threads, however many multiprocessors that leaves idle.
+template <int Splits>
+class DeviceDecode : public CudaDecode {
  public:
-  explicit CudaDecodeOneSplit(const AttentionParams& host) : CudaDecode(host, 1) {}
+  explicit DeviceDecode(const AttentionParams& host) : CudaDecode(host, Splits) {}
 };
+template <int Splits>
+std::size_t device_decode_bytes(const AttentionParams& params) {
+  return cuda_decode_workspace_bytes(params, Splits);
+}
 
 }  // namespace
 
@@ -104,11 +110,11 @@ void declare_decode(model::Suite& suite) {
             .most_flops = 1.1e9,
             .threads = 1})
       .add(Tier::cuda, "flash-decode-mma",
-           forward_device_method<CudaDecode>(cuda_decode_unsupported, cuda_decode_workspace_bytes),
+           forward_device_method<DeviceDecode<0>>(cuda_decode_unsupported, device_decode_bytes<0>),
            {.about = "tensor cores, keys split over thread blocks and warps, joined by lse",
             .device = Device::cuda})
       .add(Tier::cuda, "flash-decode-mma-one-split",
-           forward_device_method<CudaDecodeOneSplit>(cuda_decode_unsupported, no_workspace),
+           forward_device_method<DeviceDecode<1>>(cuda_decode_unsupported, device_decode_bytes<1>),
            {.about = "the same without splitting keys over thread blocks", .device = Device::cuda})
       .add(Tier::cuda, "flash-mma",
            forward_device_method<CudaForward>(cuda_unsupported, no_workspace),

@@ -59,7 +59,7 @@ class BothPasses {
 using Unsupported = std::optional<std::string> (*)(const AttentionParams&);
 using WorkspaceBytes = std::size_t (*)(const AttentionParams&);
 
-/// Of kernels that keep everything on chip, but for a few offsets or partial answers.
+/// Of kernels that keep everything on chip.
 inline std::size_t no_workspace(const AttentionParams&) { return 0; }
 
 /// The first reason of several.
