@@ -59,9 +59,10 @@ TEST_CASE("a run verifies, measures and records every implementation, the one in
   }
   CHECK(cases.at("unrolled").counters.at("multiplications") == 256);
   CHECK(cases.at("in-place").batch == 1);  // reset before each execution
-  // Samples last 50 microseconds; half of that leaves room for a machine that speeds up meanwhile.
+  // Executions of some hundred nanoseconds are timed in batches; how large they grow is a matter of
+  // next_batch(), tested by itself: here the time they took would depend on what else runs.
   const record::CaseRecord& loop = cases.at("loop");
-  CHECK(loop.batch * *std::min_element(loop.samples_ns.begin(), loop.samples_ns.end()) > 25'000);
+  CHECK(loop.batch > 1);
   CHECK(loop.warmups > loop.batch);
   CHECK(cases.at("unrolled").workspace_bytes == 1024);
   CHECK(cases.at("absent").status == record::Status::unsupported);
