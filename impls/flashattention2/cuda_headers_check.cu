@@ -29,7 +29,7 @@ __global__ void headers_kernel(int seqlen_q, int seqlen_k, const std::int64_t* f
 
   std::int64_t* const to = integers + 32 * static_cast<std::int64_t>(threadIdx.x);
   to[0] = walk.block(part.begin) + walk.masks(lane);
-  to[1] = order.place(blockIdx.x).head + packed_place(first_tile, 7, 8, true, blockIdx.x).block;
+  to[1] = order.place(block).head + packed_place(first_tile, 7, 8, true, blockIdx.x).block;
   to[2] = dropout.keeps(patch, patch_byte(lane % 4, lane % 3));
   to[3] = pair_offset<64>(lane, 16, 3, 2) + lane_row_transposed(lane).row;
   to[4] = use.stage + use.full_parity + swizzle_128(lane * 16) + box_plan(seqlen_k, 128).bytes;

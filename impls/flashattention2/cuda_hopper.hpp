@@ -51,9 +51,14 @@ ASHLAR_HOST_DEVICE constexpr std::uint64_t depth_major_descriptor(std::uint32_t 
   return matrix_descriptor(address, 16, kSwizzleAtomBytes);
 }
 
+/// The descriptor of a place so many bytes further on. The swizzle acts on address bits, so steps
+/// inside of a row of 128 bytes are such places too.
+ASHLAR_HOST_DEVICE constexpr std::uint64_t advanced(std::uint64_t descriptor, int bytes) {
+  return descriptor + static_cast<std::uint64_t>(bytes >> 4);
+}
+
 /// Byte offset of the k-th step of 16 elements of depth in a tile of `rows` rows: 32 bytes inside
-/// of a panel's row, then the next panel. It may be added to the address before encoding, since the
-/// swizzle acts on address bits.
+/// of a panel's row, then the next panel.
 ASHLAR_HOST_DEVICE constexpr int depth_step_offset(int k, int rows) {
   return k / 4 * rows * kSwizzleRowBytes + k % 4 * 32;
 }

@@ -136,6 +136,10 @@ class BlockModel {
         fibers_(static_cast<std::size_t>(threads)),
         warps_(static_cast<std::size_t>(threads / kWarpSize)) {}
 
+  virtual ~BlockModel() = default;
+  BlockModel(const BlockModel&) = delete;
+  BlockModel& operator=(const BlockModel&) = delete;
+
   const GridIndex& index() const { return index_; }
   std::vector<unsigned char>& shared() { return shared_; }
 
@@ -153,7 +157,8 @@ class BlockModel {
       for (const Fiber& fiber : fibers_) left = left || !fiber.done;
       if (failure_) std::rethrow_exception(failure_);
       if (!left) return;
-      if (!moved) throw std::logic_error("the threads of the block wait for each other forever");
+      if (!moved && !idle())
+        throw std::logic_error("the threads of the block wait for each other forever");
     }
   }
 
@@ -176,6 +181,17 @@ class BlockModel {
     ++at_barrier_;
     while (at_barrier_ < target) pause(thread);
   }
+
+ protected:
+  /// Lets others run; a thread that waits calls it again and again.
+  void pause(int thread) {
+    swapcontext(&fibers_[static_cast<std::size_t>(thread)].context, &scheduler_);
+  }
+  /// Something happened that others may be waiting for.
+  void note_event() { ++events_; }
+  /// What only happens when nobody can go on without it; false when there is nothing.
+  virtual bool idle() { return false; }
+  bool falling() const { return falling_; }
 
  private:
   static constexpr std::size_t kStackBytes = 64 * 1024;
@@ -217,14 +233,10 @@ class BlockModel {
     model->fibers_[static_cast<std::size_t>(thread)].done = true;
   }
 
-  void pause(int thread) {
-    swapcontext(&fibers_[static_cast<std::size_t>(thread)].context, &scheduler_);
-  }
-
   /// Lets every lane of a warp run to its next wait; true when one of them got further.
   bool step(std::size_t warp) {
     const auto progress = [&] {
-      std::int64_t sum = warps_[warp].arrived;
+      std::int64_t sum = warps_[warp].arrived + events_;
       for (std::size_t lane = 0; lane < kWarpSize; ++lane) {
         const Fiber& fiber = fibers_[warp * kWarpSize + lane];
         sum += fiber.barriers + (fiber.done ? 1 : 0);
@@ -245,6 +257,7 @@ class BlockModel {
   std::vector<Fiber> fibers_;
   std::vector<Warp> warps_;
   std::int64_t at_barrier_ = 0;
+  std::int64_t events_ = 0;
   ucontext_t scheduler_{};
   const std::function<void(int)>* body_ = nullptr;
   std::exception_ptr failure_;

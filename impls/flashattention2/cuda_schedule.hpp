@@ -66,14 +66,16 @@ struct TileOrder {
     return std::int64_t{blocks} * heads_kv * group * sequences;
   }
 
-  ASHLAR_HOST_DEVICE constexpr TilePlace place(std::int64_t tile) const {
-    const std::int64_t section_tiles = std::int64_t{blocks} * section * group;
-    const std::int64_t first = tile / section_tiles * section;  // kv head
-    const std::int64_t all = std::int64_t{heads_kv} * sequences;
-    const std::int64_t width = (all - first < section ? all - first : section) * group;
-    const std::int64_t rest = tile % section_tiles;
+  /// In the arithmetic of Integer, which must hold tiles().
+  template <class Integer>
+  ASHLAR_HOST_DEVICE constexpr TilePlace place(Integer tile) const {
+    const Integer section_tiles = Integer{blocks} * section * group;
+    const Integer first = tile / section_tiles * section;  // kv head
+    const Integer all = Integer{heads_kv} * sequences;
+    const Integer width = (all - first < section ? all - first : section) * group;
+    const Integer rest = tile % section_tiles;
     const auto rank = static_cast<int>(rest / width);
-    const std::int64_t head = first * group + rest % width;  // query head over sequences
+    const Integer head = first * group + rest % width;  // query head over sequences
     const int heads = heads_kv * group;
     return {static_cast<int>(head / heads), static_cast<int>(head % heads),
             last_first ? blocks - 1 - rank : rank};

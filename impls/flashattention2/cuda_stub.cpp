@@ -6,6 +6,7 @@
 #include "impls/flashattention2/cuda_check.hpp"
 #include "impls/flashattention2/cuda_decode_launch.hpp"
 #include "impls/flashattention2/cuda_launch.hpp"
+#include "impls/flashattention2/cuda_wgmma_launch.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -34,6 +35,14 @@ void launch_decode(const DecodePlan& /*plan*/, void* /*stream*/) {
   not_built();
 }
 
+EncodedMaps encode_maps(const WgmmaTensors& /*tensors*/, bool /*half*/) { not_built(); }
+
+template <class Element, int HeadDim, bool Causal, WgmmaRung Rung>
+void launch_wgmma(const WgmmaArguments& /*arguments*/, const EncodedMaps& /*maps*/,
+                  unsigned /*blocks*/, void* /*stream*/) {
+  not_built();
+}
+
 #define ASHLAR_FORWARD(element, head_dim, kind)                                                  \
   template void launch_forward<core::element, head_dim, PassKind::kind>(const ForwardArguments&, \
                                                                         const GridIndex&, void*);
@@ -42,6 +51,23 @@ void launch_decode(const DecodePlan& /*plan*/, void* /*stream*/) {
                                                                          void*);
 #define ASHLAR_KINDS(what, element, head_dim) \
   what(element, head_dim, full) what(element, head_dim, causal) what(element, head_dim, general)
+#define ASHLAR_WGMMA(element, head_dim, rung)                                  \
+  template void launch_wgmma<core::element, head_dim, false, WgmmaRung::rung>( \
+      const WgmmaArguments&, const EncodedMaps&, unsigned, void*);             \
+  template void launch_wgmma<core::element, head_dim, true, WgmmaRung::rung>(  \
+      const WgmmaArguments&, const EncodedMaps&, unsigned, void*);
+#define ASHLAR_RUNGS(head_dim)                   \
+  ASHLAR_WGMMA(Float16, head_dim, plain)         \
+  ASHLAR_WGMMA(Float16, head_dim, specialised)   \
+  ASHLAR_WGMMA(Float16, head_dim, ping_pong)     \
+  ASHLAR_WGMMA(Float16, head_dim, overlapped)    \
+  ASHLAR_WGMMA(Float16, head_dim, unspecialised) \
+  ASHLAR_WGMMA(BFloat16, head_dim, overlapped)
+ASHLAR_RUNGS(64)
+ASHLAR_RUNGS(128)
+#undef ASHLAR_RUNGS
+#undef ASHLAR_WGMMA
+
 #define ASHLAR_HEAD_DIMS(element)                                           \
   ASHLAR_KINDS(ASHLAR_FORWARD, element, 64)                                 \
   ASHLAR_KINDS(ASHLAR_FORWARD, element, 96)                                 \

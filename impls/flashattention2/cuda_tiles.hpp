@@ -68,7 +68,7 @@ ASHLAR_HOST_DEVICE constexpr int padded_head_dim(int head_dim) { return (head_di
 
 /// Forward, wgmma: 64 rows per consumer warpgroup; two stages of K and V.
 ASHLAR_HOST_DEVICE constexpr Tile hopper_forward_tile(int head_dim, bool causal) {
-  if (head_dim <= 64) return {192, causal ? 128 : 192, 12, 2};
+  if (head_dim <= 64) return {192, 128, 12, 2};
   if (head_dim <= 128) return {128, causal || head_dim <= 96 ? 128 : 176, 8, 2};
   return {128, 80, 8, 2};
 }

@@ -23,3 +23,10 @@
 #else
 #define ASHLAR_UNROLL
 #endif
+
+/// Before a loop of which the compiler shall not make several copies.
+#ifdef __CUDA_ARCH__
+#define ASHLAR_NO_UNROLL _Pragma("unroll 1")
+#else
+#define ASHLAR_NO_UNROLL
+#endif
