@@ -14,9 +14,11 @@ add_test(NAME gate_script_words COMMAND bash -c
   "for ref in no-such-commit --margin ''; do '${PROJECT_SOURCE_DIR}/ci/gate' $ref; test $? -eq 3 || exit 1; done")
 set_tests_properties(gate_script_words PROPERTIES LABELS tree TIMEOUT 60)
 
-# No kernel spills registers.
+# No kernel spills registers. (Machine code is read by ci/gpu, where there is cuobjdump.)
 add_test(NAME kernels_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/kernels --self-test)
 set_tests_properties(kernels_control PROPERTIES LABELS tree TIMEOUT 60)
+add_test(NAME sass_control COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/sass --self-test)
+set_tests_properties(sass_control PROPERTIES LABELS tree TIMEOUT 60)
 if(ASHLAR_HAVE_CUDA)
   add_test(NAME kernels COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/ci/kernels ${PROJECT_BINARY_DIR})
   set_tests_properties(kernels PROPERTIES LABELS tree TIMEOUT 60)

@@ -35,7 +35,7 @@ file(COPY ${SOURCE}/suites ${SOURCE}/baselines DESTINATION ${STAGE}/share/ashlar
      PATTERN "__pycache__" EXCLUDE)
 file(COPY ${SOURCE}/harness/run/peer DESTINATION ${STAGE}/share/ashlar/harness/run
      FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
-file(COPY ${SOURCE}/ci/gpu DESTINATION ${STAGE}/ci)
+file(COPY ${SOURCE}/ci/gpu ${SOURCE}/ci/sass DESTINATION ${STAGE}/ci)
 
 file(GLOB_RECURSE files ${STAGE}/*)
 set(total 0)
