@@ -26,6 +26,8 @@ void declare_accuracy(model::Suite& suite);
 
 /// From scalar loops to all threads, one step at a time.
 void declare_ladder(model::Suite& suite);
+/// From mma.sync to all that Hopper has, one step at a time.
+void declare_hopper_ladder(model::Suite& suite);
 /// Operations and bytes counted in plain code.
 void declare_operations(model::Suite& suite);
 

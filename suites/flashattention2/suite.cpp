@@ -39,6 +39,7 @@ model::Suite make() {
   declare_tiles(suite);
   declare_heads(suite);
   declare_ladder(suite);
+  declare_hopper_ladder(suite);
   declare_accuracy(suite);
   suite.validate();
   return suite;

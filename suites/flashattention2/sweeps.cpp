@@ -1,4 +1,5 @@
 // Experiments "tiles" and "heads": the sizes of blocks, and how many heads there are to share.
+#include "impls/flashattention2/cuda.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
 #include "suites/flashattention2/passes.hpp"
@@ -7,9 +8,11 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
+using model::Device;
 using model::Mode;
 using model::Point;
 using model::Tier;
+using Builder = model::ExperimentBuilder<AttentionProblem, AttentionAnswer>;
 
 /// FlashAttention-2 with FlashAttention-1's division of work: one item per head.
 class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimized_forward> {
@@ -17,6 +20,24 @@ class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimiz
   explicit HeadsOnly(const AttentionParams& params)
       : WithWorkspace(params, {.ablation = {.parallel_over_rows = false}}) {}
 };
+
+void add_heads_passes(Builder& heads) {
+  heads
+      .add(Tier::optimized, "flash", forward_method<Flash<0>>(optimized_unsupported),
+           {.about = "row blocks of all heads are work items"})
+      .add(Tier::naive, "heads-only", forward_method<HeadsOnly>(optimized_unsupported),
+           {.about = "the same kernels, one work item per head"})
+      .add(Tier::naive, "fa1-order", forward_method<Fa1Order<0>>(baselines::fa1_unsupported),
+           {.about = "FlashAttention-1's loop order, one work item per head"});
+}
+
+/// On a GPU; those that the ideas of the paper are missing from stand beside the kernel that has
+/// them all.
+void add_heads_kernels(Builder& heads) {
+  heads.add(Tier::cuda, "flash-mma",
+            forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
+            {.about = "a thread block per row block of every head", .device = Device::cuda});
+}
 
 }  // namespace
 
@@ -45,30 +66,26 @@ void declare_tiles(model::Suite& suite) {
 }
 
 void declare_heads(model::Suite& suite) {
-  suite.experiment<AttentionProblem, AttentionAnswer>("heads")
-      .about("division of work over rows against over heads, by the number of heads")
+  Builder heads = suite.experiment<AttentionProblem, AttentionAnswer>("heads");
+  heads.about("division of work over rows against over heads, by the number of heads")
       .axis("heads", {1, 2, 3, 4, 8, 16})
       .in(Mode::quick, {1, 4})
+      .in(Mode::gpu, {1, 2, 4, 8, 16, 32, 64, 128, 256})
       .axis("seqlen", {1024}, "tokens")
       .in(Mode::quick, {512})
+      .in(Mode::gpu, {16384})
       .axis("head_dim", {64, 128})
       .in(Mode::quick, {64})
       .axis("causal", {false, true})
       .in(Mode::quick, {false})
       .axis("dtype", {"f32"})
+      .in(Mode::gpu, {"f16"})
       .axis("batch", {1})
-      .keep([](const Point&, Mode mode) { return mode != Mode::gpu; })
       .problem(make_attention_problem)
       .work(attention_forward_work)
       .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
       .yardstick(attention_rows_in_storage_precision)
       .invariant("rows are convex combinations of values", rows_are_convex)
-      .add(Tier::optimized, "flash", forward_method<Flash<0>>(optimized_unsupported),
-           {.about = "row blocks of all heads are work items"})
-      .add(Tier::naive, "heads-only", forward_method<HeadsOnly>(optimized_unsupported),
-           {.about = "the same kernels, one work item per head"})
-      .add(Tier::naive, "fa1-order", forward_method<Fa1Order<0>>(baselines::fa1_unsupported),
-           {.about = "FlashAttention-1's loop order, one work item per head"})
       .control("rescale-forgotten", rescale_forgotten)
       .baselines({"heads-only", "fa1-order"})
       .figure({"speedup",
@@ -76,7 +93,10 @@ void declare_heads(model::Suite& suite) {
                "heads",
                {"head_dim", "causal"},
                {"heads-only", "fa1-order"},
-               "Work items by rows over work items by heads"});
+               "Work items by rows over work items by heads"})
+      .figure({"rate", "rate", "heads", {"dtype", "head_dim", "causal"}, {}, "By heads"});
+  add_heads_passes(heads);
+  add_heads_kernels(heads);
 }
 
 }  // namespace ashlar::flashattention2::suite
