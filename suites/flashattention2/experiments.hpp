@@ -19,6 +19,8 @@ void declare_schedule(model::Suite& suite);
 void declare_loop_order(model::Suite& suite);
 /// Sizes of row and column blocks.
 void declare_tiles(model::Suite& suite);
+/// The same on tensor cores, with the warps that share a tile.
+void declare_tiles_mma(model::Suite& suite);
 /// How many heads there are to share among threads.
 void declare_heads(model::Suite& suite);
 /// Every feature on three kinds of inputs, by the rule of the authors' tests.

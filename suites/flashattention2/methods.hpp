@@ -145,7 +145,13 @@ class DeviceMethod final : public model::Method<Problem, Answer> {
     const AttentionParams host = params_of(problem, &answer);
     workspace_ = static_cast<std::int64_t>(workspace_bytes_(host));
     pass_.reset();
-    bytes_.making([&] { pass_.emplace(host); });
+    bytes_.making([&] {
+      if constexpr (std::constructible_from<Pass, const AttentionParams&, const Problem&>) {
+        pass_.emplace(host, problem);
+      } else {
+        pass_.emplace(host);
+      }
+    });
     if constexpr (std::derived_from<Answer, AttentionAnswer>)
       saved_bytes_ = static_cast<std::ptrdiff_t>(sizeof(float)) * answer.lse.size();
   }

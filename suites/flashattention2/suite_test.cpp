@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 
 #include "impls/core/parallel.hpp"
+#include "impls/flashattention2/cuda_tiled_launch.hpp"
 #include "suites/flashattention2/methods.hpp"
 #include "suites/flashattention2/problem.hpp"
 
@@ -104,6 +105,15 @@ TEST_CASE("on a GPU the points are those of the papers") {
   const model::Experiment& ladder = *suite.find("hopper-ladder");
   CHECK(lengths_and_batches(ladder, model::Mode::gpu) == Lengths{{8448, 4}, {16384, 1}});
   CHECK(ladder.points(model::Mode::full).empty());
+  // Each compiled tile is a point, and nothing else is.
+  std::set<std::vector<std::int64_t>> tiles;
+  for (const model::Point& point : suite.find("tiles-mma")->points(model::Mode::gpu))
+    tiles.insert({point.integer("head_dim"), point.integer("row_block"), point.integer("key_block"),
+                  point.integer("warps")});
+  std::set<std::vector<std::int64_t>> compiled;
+  for (const kernel::SweptTile& one : kernel::swept_tiles())
+    compiled.insert({one.head_dim, one.tile.rows, one.tile.columns, one.tile.warps});
+  CHECK(tiles == compiled);
   const auto heads = suite.find("heads")->points(model::Mode::gpu);
   CHECK(heads.size() == 9 * 2 * 2);
   std::set<std::int64_t> head_dims;

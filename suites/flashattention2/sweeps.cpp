@@ -1,5 +1,7 @@
-// Experiments "tiles" and "heads": the sizes of blocks, and how many heads there are to share.
+// Experiments "tiles", "tiles-mma" and "heads": the sizes of blocks, and how many heads there are
+// to share.
 #include "impls/flashattention2/cuda.hpp"
+#include "impls/flashattention2/cuda_tiled.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
 #include "suites/flashattention2/passes.hpp"
@@ -20,6 +22,27 @@ class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimiz
   explicit HeadsOnly(const AttentionParams& params)
       : WithWorkspace(params, {.ablation = {.parallel_over_rows = false}}) {}
 };
+
+/// The kernel of flash-mma with the problem's tile.
+class TiledMma : public CudaTiledForward {
+ public:
+  TiledMma(const AttentionParams& host, const TiledProblem& tiles)
+      : CudaTiledForward(host, {static_cast<int>(tiles.row_block),
+                                static_cast<int>(tiles.key_block), static_cast<int>(tiles.warps)}) {
+  }
+};
+
+/// Tiles that are compiled: those that the authors speak of, and smaller ones.
+bool is_swept(const Point& point, Mode mode) {
+  if (mode != Mode::gpu || !in_paper_grid(point)) return false;
+  const auto is = [&](std::int64_t rows, std::int64_t keys, std::int64_t warps) {
+    return point.integer("row_block") == rows && point.integer("key_block") == keys &&
+           point.integer("warps") == warps;
+  };
+  if (is(64, 64, 4) || is(128, 128, 8)) return true;
+  if (point.integer("head_dim") == 128) return is(128, 64, 4) || is(256, 64, 8);
+  return is(128, 128, 4) || is(64, 256, 4) || is(256, 64, 4);
+}
 
 void add_heads_passes(Builder& heads) {
   heads
@@ -63,6 +86,32 @@ void declare_tiles(model::Suite& suite) {
            {.about = "FlashAttention-2 with tiles of that size", .threads = 1})
       .control("rescale-forgotten", rescale_forgotten)
       .figure({"rate", "rate", "key_block", {"dtype", "head_dim", "row_block"}, {}, "Tile sizes"});
+}
+
+void declare_tiles_mma(model::Suite& suite) {
+  suite.experiment<TiledProblem, AttentionAnswer>("tiles-mma")
+      .about("rows and keys of a tile, and warps that share it, on tensor cores")
+      .axis("row_block", {64, 128, 256}, "rows")
+      .axis("key_block", {64, 128, 256}, "keys")
+      .axis("warps", {4, 8})
+      .axis("seqlen", {2048}, "tokens")
+      .axis("head_dim", {64, 128})
+      .axis("causal", {false})
+      .axis("dtype", {"f16"})
+      .axis("heads", {16, 32})
+      .axis("batch", {8})
+      .keep(is_swept)
+      .problem(make_tiled_problem)
+      .work(attention_forward_work)
+      .oracle("rows in double precision", attention_rows_in_double, attention_tolerance)
+      .yardstick(attention_rows_in_storage_precision)
+      .invariant("rows are convex combinations of values", rows_are_convex)
+      .add(Tier::cuda, "flash-mma",
+           device_method<TiledProblem, AttentionAnswer, TiledMma>(cuda_tiled_unsupported,
+                                                                  no_workspace),
+           {.about = "the forward kernel with tiles of that size", .device = Device::cuda})
+      .control("rescale-forgotten", rescale_forgotten)
+      .figure({"rate", "rate", "key_block", {"head_dim", "row_block", "warps"}, {}, "Tile sizes"});
 }
 
 void declare_heads(model::Suite& suite) {
