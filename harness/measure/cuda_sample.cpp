@@ -1,22 +1,33 @@
+#include <algorithm>
 #include <cstdlib>
 #include <thread>
 
 #include "harness/measure/cuda_timer.hpp"
 #include "harness/measure/cuda_timing.hpp"
+#include "harness/measure/nvml.hpp"
+#include "harness/measure/throttle.hpp"
 
 namespace ashlar::measure {
 namespace {
+
+/// By the system's library, which is started once per process.
+GpuPace pace_of_device() {
+  static const PaceReader reader(cuda_device().pci_bus_id, system_nvml());
+  return reader.read();
+}
 
 class CudaSampleTimer final : public Timer {
  public:
   CudaSampleTimer(Clock& clock, CudaTimingOptions options)
       : timing_(make_cuda_steps(), clock, options,
-                [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }) {}
+                [](std::chrono::milliseconds pause) { std::this_thread::sleep_for(pause); }),
+        watch_(pace_of_device, clock) {}
 
   Sample take(model::Trial& trial, std::int64_t batch) override {
     // Once without the blocking kernel: what an implementation loads or allocates at first would
     // wait behind it.
     if (!warm_) run_once(trial);
+    watch_.look();
     trial.reset();
     CudaTimed sum;
     for (std::int64_t i = 0; i < batch; ++i) {
@@ -25,6 +36,7 @@ class CudaSampleTimer final : public Timer {
       sum.device_ns += one.device_ns;
       sum.cpu_ns += one.cpu_ns;
     }
+    watch_.look();
     return {(sum.device_ns + batch / 2) / batch, (sum.cpu_ns + batch / 2) / batch, 0, 0};
   }
 
@@ -35,15 +47,18 @@ class CudaSampleTimer final : public Timer {
   }
 
   TimerNotes notes() const override {
-    TimerNotes notes;
+    TimerNotes notes = watch_.notes();
     notes.metrics["discarded_samples"] = static_cast<double>(timing_.discarded());
     if (const auto hz = timing_.mean_clock_hz()) notes.metrics["sm_clock_mhz"] = *hz * 1e-6;
-    if (timing_.discarded() > 0) notes.flags.emplace_back("throttled");
+    if (timing_.discarded() > 0 &&
+        std::find(notes.flags.begin(), notes.flags.end(), "throttled") == notes.flags.end())
+      notes.flags.emplace_back("throttled");
     return notes;
   }
 
  private:
   CudaTiming timing_;
+  ThrottleWatch watch_;
   bool warm_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <map>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -24,6 +25,20 @@ int temperature(void*, int, unsigned* celsius) { return *celsius = 61, 0; }
 int power(void*, unsigned* milliwatts) { return *milliwatts = 312'500, 0; }
 int limit(void*, unsigned* milliwatts) { return *milliwatts = 700'000, 0; }
 int no_permission(void*, unsigned*) { return 4; }
+
+int sm_clock(void*, int which, unsigned* mhz) { return *mhz = which == 1 ? 1650 : 0, 0; }
+unsigned long long reason_bits = 0;
+int clock_reasons(void*, unsigned long long* bits) { return *bits = reason_bits, 0; }
+int no_reasons(void*, unsigned long long*) { return 3; }
+struct Violation {
+  unsigned long long reference;
+  unsigned long long time;
+};
+int violation(void*, int policy, Violation* out) {
+  if (policy > 1) return 3;
+  *out = {1, policy == 0 ? 7'000'000ULL : 9ULL};
+  return 0;
+}
 
 template <class Function>
 void* address(Function* function) {
@@ -69,6 +84,63 @@ TEST_CASE("another device, an old library and none give what they can") {
   asleep["nvmlInit_v2"] = address(refuse);
   CHECK(ask(asleep) == GpuState());
   CHECK(ask({}) == GpuState());
+}
+
+namespace {
+
+Table pace_library() {
+  Table table = whole_library();
+  table["nvmlDeviceGetClockInfo"] = address(sm_clock);
+  table["nvmlDeviceGetCurrentClocksEventReasons"] = address(clock_reasons);
+  table["nvmlDeviceGetViolationStatus"] = address(violation);
+  return table;
+}
+
+GpuPace pace(const Table& table, unsigned long long bits, const std::string& bus = "0000:01:00.0") {
+  reason_bits = bits;
+  GpuPace read;
+  {
+    const PaceReader reader(bus, [&](const char* name) {
+      const auto found = table.find(name);
+      return found == table.end() ? nullptr : found->second;
+    });
+    read = reader.read();
+    CHECK(reader.read() == read);
+  }
+  CHECK(sessions == 0);
+  return read;
+}
+
+}  // namespace
+
+TEST_CASE("reasons for low clocks are told apart") {
+  const auto held = [](unsigned long long bits) {
+    const GpuPace read = pace(pace_library(), bits);
+    return std::vector<bool>{read.power_capped.value(), read.thermal_slowdown.value(),
+                             read.hardware_slowdown.value()};
+  };
+  using Reasons = std::vector<bool>;
+  // Idle, clocks of the application, synchronised boost, of the display: nobody's slowdown.
+  CHECK(held(0x1 | 0x2 | 0x10 | 0x100) == Reasons{false, false, false});
+  CHECK(held(0x4) == Reasons{true, false, false});
+  CHECK(held(0x20) == Reasons{false, true, false});
+  CHECK(held(0x40) == Reasons{false, true, false});
+  CHECK(held(0x8) == Reasons{false, false, true});
+  CHECK(held(0x80) == Reasons{false, false, true});
+  CHECK(held(0x4 | 0x8 | 0x40) == Reasons{true, true, true});
+}
+
+TEST_CASE("the pace of a device is what the library knows of it") {
+  CHECK(pace(pace_library(), 0) == GpuPace{61, 1650, false, false, false, 7'000'000, 9});
+  CHECK(pace(pace_library(), 0, "0000:02:00.0") == GpuPace());
+  CHECK(pace({}, 0) == GpuPace());
+  Table old = pace_library();
+  old.erase("nvmlDeviceGetCurrentClocksEventReasons");
+  old["nvmlDeviceGetCurrentClocksThrottleReasons"] = address(clock_reasons);
+  CHECK(pace(old, 0x40).thermal_slowdown == true);
+  old["nvmlDeviceGetCurrentClocksThrottleReasons"] = address(no_reasons);
+  old.erase("nvmlDeviceGetViolationStatus");
+  CHECK(pace(old, 0x40) == GpuPace{61, 1650});
 }
 
 }  // namespace ashlar::measure

@@ -24,6 +24,7 @@
 //   add(float*, float)                      to a number in global memory that others add to as well
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "impls/flashattention2/cuda_block_copy.hpp"
 #include "impls/flashattention2/cuda_forward_math.hpp"
@@ -59,7 +60,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
     if (Config::kGeneral && place.row_begin >= place.sequence.seqlen_q) return;
     ASHLAR_UNROLL
     for (int r = 0; r < kThreadRows; ++r) maximum_[r] = -INFINITY;
-    keep_sums(ThreadSums{});
+    keep_sums(Sums{});
     ASHLAR_UNROLL
     for (int m = 0; m < kRowTiles; ++m) {
       ASHLAR_UNROLL
@@ -85,6 +86,10 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
  private:
   static constexpr int kOutTiles = Config::kHeadDim / 8;  // n8 tiles of O
   static constexpr int kSumsBytes = static_cast<int>(sizeof(ThreadSums));
+  struct RegisterSums {
+    float row[kThreadRows];
+  };
+  using Sums = std::conditional_t<Config::kSumsInShared, ThreadSums, RegisterSums>;
   using Weights = Fragment[kRowTiles][kScoreTiles / 2];  // P in 16 bits, as A fragments
 
   static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
@@ -182,13 +187,14 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
 
   /// This thread's share of the row sums l. While the products of head size 128 run, every register
   /// is taken, so there they wait in shared memory.
-  ASHLAR_KERNEL_CODE ThreadSums sums() {
+  ASHLAR_KERNEL_CODE Sums sums() {
     if constexpr (Config::kSumsInShared) {
       return machine_.load_sums(Config::kSumsOffset + machine_.thread() * kSumsBytes);
+    } else {
+      return sums_;
     }
-    return sums_;
   }
-  ASHLAR_KERNEL_CODE void keep_sums(const ThreadSums& sums) {
+  ASHLAR_KERNEL_CODE void keep_sums(const Sums& sums) {
     if constexpr (Config::kSumsInShared) {
       machine_.store_sums(Config::kSumsOffset + machine_.thread() * kSumsBytes, sums);
     } else {
@@ -237,7 +243,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
   /// fragment of one k16 step. Sums stay partial per thread until finish(); only maxima are shared
   /// by the four lanes of a row.
   ASHLAR_KERNEL_CODE void soften(const Scores& scores, Weights& weights, int block) {
-    ThreadSums sums = this->sums();
+    Sums sums = this->sums();
     ASHLAR_UNROLL
     for (int m = 0; m < kRowTiles; ++m) {
       const float shift[2] = {raise_maximum(scores, 2 * m, sums.row[2 * m]),
@@ -283,7 +289,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
     const SequencePlace& sequence = place.sequence;
     const int thread = machine_.thread();
     const int lane = thread % kWarpSize;
-    const ThreadSums sums = this->sums();
+    const Sums sums = this->sums();
     ASHLAR_UNROLL
     for (int r = 0; r < kThreadRows; ++r) {
       float sum = sums.row[r] + machine_.shuffle_xor(sums.row[r], 1);
@@ -342,7 +348,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
   }
 
   float out_[kRowTiles][kOutTiles][4];  // O, unnormalised
-  ThreadSums sums_;
+  Sums sums_;
   float maximum_[kThreadRows];  // of the scores, times scale_log2
 };
 

@@ -16,14 +16,18 @@ __global__ void __launch_bounds__(Config::kThreads, Config::kBlocksPerMultiproce
   block.run();
 }
 
-template <class Element, int HeadDim, PassKind Kind>
-void launch_forward(const ForwardArguments& arguments, const GridIndex& grid, void* stream) {
-  using Config = ForwardConfig<HeadDim, Kind>;
+template <class Element, class Config>
+void start_forward(const ForwardArguments& arguments, const GridIndex& grid, void* stream) {
   constexpr auto kernel = forward_kernel<Element, Config>;
   allow_shared_memory<kernel, Config::kSharedBytes>();
   kernel<<<dim3(grid.x, grid.y, grid.z), Config::kThreads, Config::kSharedBytes,
            static_cast<cudaStream_t>(stream)>>>(arguments);
   ASHLAR_CUDA_CHECK_LAUNCH("forward_kernel");
+}
+
+template <class Element, int HeadDim, PassKind Kind>
+void launch_forward(const ForwardArguments& arguments, const GridIndex& grid, void* stream) {
+  start_forward<Element, ForwardConfig<HeadDim, Kind>>(arguments, grid, stream);
 }
 
 }  // namespace ashlar::flashattention2::kernel

@@ -3,8 +3,8 @@
 // not a loop over tiles. Compiled for the GPU and tested on a CPU.
 //
 // One thread block computes kRows rows of one head; a warp owns 32 of them (two m16 tiles of
-// mma.m16n8k16; 16 at head size 256), so warps never exchange data (Dao, arXiv 2307.08691, section
-// 3.3).
+// mma.m16n8k16; 16 at head size 256; others in tiles of choice), so warps never exchange data (Dao,
+// arXiv 2307.08691, section 3.3).
 #include <cmath>
 #include <cstdint>
 
@@ -21,16 +21,17 @@ inline constexpr int kChunkElements = 8;    // of 16 bits
 inline constexpr int kPanelChunks = 8;      // shared tiles are cut into panels 64 elements wide
 inline constexpr int kPanelRowBytes = 128;  // so that a panel row covers all 32 banks once
 
-template <int HeadDim, PassKind Kind>
+// The accumulators of O and S together fill 192 registers of a thread in the tiles of head sizes 64
+// and 128; where there is dropout, fewer.
+template <int HeadDim, PassKind Kind,
+          Tile Shape = forward_tile(HeadDim, Kind == PassKind::general, kSm80)>
 struct ForwardConfig {
   static_assert(HeadDim == 64 || HeadDim == 96 || HeadDim == 128 || HeadDim == 256);
   static constexpr int kHeadDim = HeadDim;
   static constexpr PassKind kKind = Kind;
   static constexpr bool kCausal = Kind == PassKind::causal;
   static constexpr bool kGeneral = Kind == PassKind::general;
-  // The accumulators of O and S together fill 192 registers of a thread at head sizes 64 and 128;
-  // where there is dropout, fewer.
-  static constexpr Tile kTile = forward_tile(HeadDim, kGeneral, kSm80);
+  static constexpr Tile kTile = Shape;
   static constexpr int kThreads = kTile.threads();
   static constexpr int kRows = kTile.rows;
   static constexpr int kRowsPerWarp = kRows / kTile.warps;
@@ -42,7 +43,7 @@ struct ForwardConfig {
   static constexpr int kKeyOffset = kRows * kRowBytes;
   static constexpr int kValueOffset = kKeyOffset + kColumns * kRowBytes;
   static constexpr int kSumsOffset = kValueOffset + kColumns * kRowBytes;
-  static constexpr bool kSumsInShared = HeadDim == 128 && !kGeneral;
+  static constexpr bool kSumsInShared = HeadDim == 128 && !kGeneral && kRowTiles == 2;
   static constexpr int kSharedBytes = kSumsOffset + (kSumsInShared ? kThreads * 4 * 4 : 0);
 };
 

@@ -48,6 +48,10 @@ void CudaProblem::fetch() {
   lse_.fetch(host_.lse.data);
 }
 
+std::size_t CudaProblem::tensor_bytes() const {
+  return q_.bytes() + k_.bytes() + v_.bytes() + out_.bytes() + lse_.bytes();
+}
+
 bool CudaProblem::intact() const {
   return q_.intact() && k_.intact() && v_.intact() && out_.intact() && lse_.intact();
 }
@@ -91,6 +95,11 @@ void CudaGradientProblem::fetch() {
   if (passes_ == Passes::backward) return;
   out_.fetch(host_.out.data);
   lse_.fetch(host_.lse.data);
+}
+
+std::size_t CudaGradientProblem::tensor_bytes() const {
+  const auto bytes = [](const auto&... tensors) { return (tensors.bytes() + ...); };
+  return bytes(q_, k_, v_, out_, lse_, dout_, dq_, dk_, dv_);
 }
 
 bool CudaGradientProblem::intact() const {

@@ -15,6 +15,8 @@ class CudaProblem {
 
   /// The same shapes and strides, with device pointers.
   const AttentionParams& params() const { return device_; }
+  /// Device memory of all tensors, with the guards around each.
+  std::size_t tensor_bytes() const;
   /// Fills out and lse with NaN.
   void poison();
   /// Waits for the device and copies out and lse to the host tensors.
@@ -41,6 +43,8 @@ class CudaGradientProblem {
   CudaGradientProblem(const AttentionParams& host, Passes passes);
 
   const AttentionParams& params() const { return device_; }
+  /// Device memory of all tensors, with the guards around each.
+  std::size_t tensor_bytes() const;
   void poison();
   void fetch();
   bool intact() const;

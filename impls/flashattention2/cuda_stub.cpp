@@ -6,6 +6,7 @@
 #include "impls/flashattention2/cuda_check.hpp"
 #include "impls/flashattention2/cuda_decode_launch.hpp"
 #include "impls/flashattention2/cuda_launch.hpp"
+#include "impls/flashattention2/cuda_tiled_launch.hpp"
 #include "impls/flashattention2/cuda_wgmma_launch.hpp"
 
 namespace ashlar::flashattention2 {
@@ -42,6 +43,19 @@ void launch_wgmma(const WgmmaArguments& /*arguments*/, const EncodedMaps& /*maps
                   unsigned /*blocks*/, void* /*stream*/) {
   not_built();
 }
+
+template <int HeadDim, int Rows, int Columns, int Warps>
+void launch_tiled(const ForwardArguments& /*arguments*/, const GridIndex& /*grid*/,
+                  void* /*stream*/) {
+  not_built();
+}
+template void launch_tiled<64, 64, 64, 4>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<64, 128, 128, 8>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<64, 64, 256, 4>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<64, 256, 64, 4>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<128, 64, 64, 4>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<128, 128, 128, 8>(const ForwardArguments&, const GridIndex&, void*);
+template void launch_tiled<128, 256, 64, 8>(const ForwardArguments&, const GridIndex&, void*);
 
 #define ASHLAR_FORWARD(element, head_dim, kind)                                                  \
   template void launch_forward<core::element, head_dim, PassKind::kind>(const ForwardArguments&, \

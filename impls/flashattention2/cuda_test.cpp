@@ -10,6 +10,8 @@
 
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/cuda_check.hpp"
+#include "impls/flashattention2/cuda_tiled.hpp"
+#include "impls/flashattention2/cuda_tiled_launch.hpp"
 #include "impls/flashattention2/reference.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 
@@ -67,10 +69,9 @@ std::vector<SampledRow> all_rows(const AttentionParams& params) {
   return rows;
 }
 
-/// Runs the kernel on the problem and compares every row with the double-precision reference.
-void check_against_reference(const AttentionParams& host) {
-  REQUIRE_FALSE(cuda_unsupported(host).has_value());
-  CudaForward forward(host);
+/// Runs the pass on its problem and compares every row with the double-precision reference.
+template <class Forward>
+void check_against_reference(Forward& forward, const AttentionParams& host) {
   forward.poison();
   forward.execute(nullptr);
   forward.fetch();
@@ -82,6 +83,12 @@ void check_against_reference(const AttentionParams& host) {
     REQUIRE(error.out <= tolerance(host.q.dtype));
     REQUIRE(error.lse <= lse_tolerance(expected.lse));
   }
+}
+
+void check_against_reference(const AttentionParams& host) {
+  REQUIRE_FALSE(cuda_unsupported(host).has_value());
+  CudaForward forward(host);
+  check_against_reference(forward, host);
 }
 
 /// The same against the double-precision kernel, which is itself checked below: for shapes on which
@@ -104,6 +111,22 @@ void check_against_kernel(const AttentionParams& host, const std::vector<Sampled
 }
 
 }  // namespace
+
+TEST_CASE("CUDA forward: every tile of the sweep", "[gpu]") {
+  if (skipped()) return;
+  for (const kernel::SweptTile& one : kernel::swept_tiles()) {
+    for (const auto& [seqlen_q, seqlen_k] :
+         {std::pair<Index, Index>{1, 300}, {300, 129}, {259, 1}}) {
+      INFO("tile " << one.tile.rows << " x " << one.tile.columns << " of " << one.tile.warps
+                   << " warps, d " << one.head_dim << ", Nq " << seqlen_q << " Nk " << seqlen_k);
+      Problem problem({seqlen_q, seqlen_k, one.head_dim, false, kHalf, 2, 4, 2});
+      const AttentionParams host = problem.params();
+      REQUIRE_FALSE(cuda_tiled_unsupported(host).has_value());
+      CudaTiledForward forward(host, one.tile);
+      check_against_reference(forward, host);
+    }
+  }
+}
 
 TEST_CASE("CUDA forward: odd shapes and alignments of the mask", "[gpu]") {
   if (skipped()) return;

@@ -1,6 +1,7 @@
 // Experiment "accuracy": every feature of the interface, both passes, on three kinds of inputs, by
 // the rule of the authors' tests: in a 16-bit type out may be off by twice, gradients by three
 // times what plain attention in that type is off.
+#include "impls/flashattention2/cuda_backward.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/gradients.hpp"
 #include "suites/flashattention2/passes.hpp"
@@ -10,6 +11,7 @@ namespace ashlar::flashattention2::suite {
 
 namespace {
 
+using model::Device;
 using model::Mode;
 using model::Point;
 using model::Tier;
@@ -45,8 +47,7 @@ GradientProblem make_accuracy_problem(const Point& point, std::uint64_t seed) {
 }
 
 /// Features of their own are asked at one head dimension on one kind of inputs.
-bool keep_accuracy(const Point& point, Mode mode) {
-  if (mode == Mode::gpu) return false;
+bool keep_accuracy(const Point& point, Mode /*mode*/) {
   const std::string feature = point.word("feature");
   if (feature == "none" || feature == "causal") return true;
   return point.word("inputs") == "normal" && point.integer("head_dim") == 64;
@@ -89,6 +90,7 @@ void declare_accuracy(model::Suite& suite) {
       .in(Mode::quick, {64})
       .axis("dtype", {"f32", "bf16", "f16"})
       .in(Mode::quick, {"bf16"})
+      .in(Mode::gpu, {"bf16", "f16"})
       .keep(keep_accuracy)
       .problem(make_accuracy_problem)
       .work(accuracy_work)
@@ -99,6 +101,12 @@ void declare_accuracy(model::Suite& suite) {
            both_method<BothPasses<Flash<0>, FlashBackward<0>>>(
                any_unsupported<optimized_unsupported, optimized_backward_unsupported>),
            {.about = "FlashAttention-2, forward and then backward"})
+      .add(Tier::cuda, "flash-mma",
+           device_method<GradientProblem, BothAnswer, CudaBothPasses>(
+               any_unsupported<cuda_unsupported, cuda_backward_unsupported>,
+               cuda_backward_workspace_bytes),
+           {.about = "tensor cores through mma.sync, forward and then backward",
+            .device = Device::cuda})
       .add(Tier::naive, "plain", plain_attention,
            {.about = "standard attention that stores every intermediate in the storage type"})
       .control("backward-delta-forgotten", delta_forgotten_after_forward)

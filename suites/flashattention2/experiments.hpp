@@ -19,6 +19,8 @@ void declare_schedule(model::Suite& suite);
 void declare_loop_order(model::Suite& suite);
 /// Sizes of row and column blocks.
 void declare_tiles(model::Suite& suite);
+/// The same on tensor cores, with the warps that share a tile.
+void declare_tiles_mma(model::Suite& suite);
 /// How many heads there are to share among threads.
 void declare_heads(model::Suite& suite);
 /// Every feature on three kinds of inputs, by the rule of the authors' tests.
@@ -26,6 +28,8 @@ void declare_accuracy(model::Suite& suite);
 
 /// From scalar loops to all threads, one step at a time.
 void declare_ladder(model::Suite& suite);
+/// From mma.sync to all that Hopper has, one step at a time.
+void declare_hopper_ladder(model::Suite& suite);
 /// Operations and bytes counted in plain code.
 void declare_operations(model::Suite& suite);
 

@@ -1,6 +1,8 @@
 #pragma once
 // Joins the libraries' passes to the harness's contract.
+#include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "harness/model/method.hpp"
+#include "impls/core/cuda/allocations.hpp"
 #include "suites/flashattention2/problem.hpp"
 
 namespace ashlar::flashattention2::suite {
@@ -98,8 +101,37 @@ class CpuMethod final : public model::Method<Problem, Answer> {
   std::optional<Pass> pass_;
 };
 
+/// Device memory that a pass asks for beside its inputs and outputs, counted while it is made and
+/// while it executes first. The one number per row that the forward pass saves for the backward
+/// pass counts too where it is no input, as its cost is what the paper speaks of.
+class DeviceBytes {
+ public:
+  template <class Make>
+  void making(const Make& make) {
+    const core::cuda::AllocationCount count;
+    make();
+    held_ = count.held_bytes();
+    most_ = count.peak_bytes();
+    executed_ = false;
+  }
+  template <class Execute>
+  void executing(const Execute& execute) {
+    if (executed_) return execute();
+    const core::cuda::AllocationCount count;
+    execute();
+    most_ = std::max(most_, held_ + count.peak_bytes());
+    executed_ = true;
+  }
+  std::ptrdiff_t most() const { return most_; }
+
+ private:
+  std::ptrdiff_t held_ = 0;
+  std::ptrdiff_t most_ = 0;
+  bool executed_ = false;
+};
+
 /// A class that owns device copies of the tensors: construction copies in, fetch() copies the
-/// answer out.
+/// answer out. Where it tells its problem, device_bytes is counted.
 template <class Problem, class Answer, class Pass>
 class DeviceMethod final : public model::Method<Problem, Answer> {
  public:
@@ -112,9 +144,20 @@ class DeviceMethod final : public model::Method<Problem, Answer> {
   void prepare(const Problem& problem, Answer& answer) override {
     const AttentionParams host = params_of(problem, &answer);
     workspace_ = static_cast<std::int64_t>(workspace_bytes_(host));
-    pass_.emplace(host);
+    pass_.reset();
+    bytes_.making([&] {
+      if constexpr (std::constructible_from<Pass, const AttentionParams&, const Problem&>) {
+        pass_.emplace(host, problem);
+      } else {
+        pass_.emplace(host);
+      }
+    });
+    if constexpr (std::derived_from<Answer, AttentionAnswer>)
+      saved_bytes_ = static_cast<std::ptrdiff_t>(sizeof(float)) * answer.lse.size();
   }
-  void execute(const Problem&, Answer&, model::Stream stream) override { pass_->execute(stream); }
+  void execute(const Problem&, Answer&, model::Stream stream) override {
+    bytes_.executing([&] { pass_->execute(stream); });
+  }
   void poison() override {
     if (pass_) pass_->poison();
   }
@@ -122,12 +165,19 @@ class DeviceMethod final : public model::Method<Problem, Answer> {
   model::Outcome outcome() const override {
     model::Outcome outcome;
     outcome.workspace_bytes = workspace_;
+    if constexpr (requires { pass_->problem().tensor_bytes(); }) {
+      const auto tensors = static_cast<std::ptrdiff_t>(pass_->problem().tensor_bytes());
+      outcome.counters["device_bytes"] =
+          static_cast<double>(bytes_.most() - tensors + saved_bytes_);
+    }
     return outcome;
   }
 
  private:
   Unsupported unsupported_;
   WorkspaceBytes workspace_bytes_;
+  DeviceBytes bytes_;
+  std::ptrdiff_t saved_bytes_ = 0;         // of lse, where it is no input
   std::optional<std::int64_t> workspace_;  // device memory beside the tensors
   std::optional<Pass> pass_;
 };

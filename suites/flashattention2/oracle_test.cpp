@@ -202,14 +202,25 @@ TEST_CASE("work is the paper's count and halves under a causal mask") {
 TEST_CASE("the declaration is sound, and the grid on a GPU is the paper's") {
   const model::Suite suite = make();
   const model::Experiment& forward = *suite.find("forward");
-  // 6 lengths x 2 head sizes x 2 masks, and two storage types.
-  CHECK(forward.points(model::Mode::gpu).size() == 48);
+  // 6 lengths x 3 head sizes x 2 masks, and two storage types.
+  CHECK(forward.points(model::Mode::gpu).size() == 72);
   for (const model::Point& each : forward.points(model::Mode::gpu)) {
     CHECK(each.integer("batch") * each.integer("seqlen") == 16384);
     CHECK(each.integer("heads") * each.integer("head_dim") == 2048);
   }
   // The smallest point must be one on which every control is wrong; controls run there.
   CHECK(forward.controls.size() == 3);
+}
+
+TEST_CASE("the oracle rejects the control of long sequences of one head") {
+  // The smallest point of experiment "heads" on a GPU.
+  for (const bool causal : {false, true}) {
+    const model::Point at = point(16384, causal, "f16", 1);
+    const AttentionProblem problem = make_attention_problem(at, 1);
+    AttentionAnswer answer(problem);
+    rescale_forgotten(problem, answer);
+    CHECK_FALSE(judge(at, problem, answer).accepted);
+  }
 }
 
 TEST_CASE("same seed, same problem; another seed, another problem") {

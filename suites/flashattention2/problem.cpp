@@ -120,9 +120,12 @@ AttentionProblem make_attention_problem(const Point& point, std::uint64_t seed) 
 }
 
 TiledProblem make_tiled_problem(const Point& point, std::uint64_t seed) {
-  const model::Value* rows = point.find("row_block");
-  return {make_attention_problem(point, seed), rows == nullptr ? 0 : rows->as_integer(),
-          point.integer("key_block")};
+  const auto axis_or_0 = [&point](const char* name) -> Index {
+    const model::Value* value = point.find(name);
+    return value == nullptr ? 0 : value->as_integer();
+  };
+  return {make_attention_problem(point, seed), axis_or_0("row_block"), point.integer("key_block"),
+          axis_or_0("warps")};
 }
 
 GradientProblem make_gradient_problem(const Point& point, std::uint64_t seed) {

@@ -29,6 +29,7 @@ struct AttentionProblem {
 struct TiledProblem : AttentionProblem {
   Index row_block = 0;
   Index key_block = 0;
+  Index warps = 0;  // of a thread block, on a GPU
 };
 
 struct AttentionAnswer {
@@ -81,7 +82,7 @@ AttentionProblem make_problem(const ProblemShape& shape, Inputs inputs, std::uin
 
 /// Axes: seqlen, head_dim, causal, dtype, heads, batch.
 AttentionProblem make_attention_problem(const model::Point& point, std::uint64_t seed);
-/// Beside these axes: key_block, and row_block where there is one.
+/// Beside these axes: key_block, and row_block and warps where there is one.
 TiledProblem make_tiled_problem(const model::Point& point, std::uint64_t seed);
 GradientProblem make_gradient_problem(const model::Point& point, std::uint64_t seed);
 /// Computes out and lse, and draws dout. Throws std::runtime_error where out or lse do not agree

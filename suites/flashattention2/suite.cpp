@@ -37,8 +37,10 @@ model::Suite make() {
   declare_schedule(suite);
   declare_loop_order(suite);
   declare_tiles(suite);
+  declare_tiles_mma(suite);
   declare_heads(suite);
   declare_ladder(suite);
+  declare_hopper_ladder(suite);
   declare_accuracy(suite);
   suite.validate();
   return suite;

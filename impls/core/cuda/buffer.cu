@@ -1,14 +1,20 @@
 #include "impls/core/cuda/buffer.hpp"
+
+#include "impls/core/cuda/allocations.hpp"
 #include "impls/core/cuda/check.cuh"
 
 namespace ashlar::core::cuda {
 
 DeviceBuffer::DeviceBuffer(std::size_t bytes) : bytes_(bytes) {
-  if (bytes != 0) ASHLAR_CUDA_CHECK(cudaMalloc(&data_, bytes));
+  if (bytes == 0) return;
+  ASHLAR_CUDA_CHECK(cudaMalloc(&data_, bytes));
+  detail::count_allocation(static_cast<std::ptrdiff_t>(bytes));
 }
 
 void DeviceBuffer::release() noexcept {
-  if (data_ != nullptr) cudaFree(data_);
+  if (data_ == nullptr) return;
+  cudaFree(data_);
+  detail::count_allocation(-static_cast<std::ptrdiff_t>(bytes_));
   data_ = nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "impls/core/cuda/allocations.hpp"
 #include "impls/core/cuda/buffer.hpp"
 #include "impls/core/cuda/device.hpp"
 #include "impls/core/cuda/library.hpp"
@@ -44,6 +45,42 @@ TEST_CASE("the device status is one of three") {
   } else {
     CHECK(free_memory_bytes() == 0);
   }
+}
+
+TEST_CASE("allocations are counted with the most that was held at once") {
+  const AllocationCount outer;
+  detail::count_allocation(100);
+  const AllocationCount inner;
+  CHECK(inner.held_bytes() == 0);
+  CHECK(inner.peak_bytes() == 0);
+  detail::count_allocation(50);
+  detail::count_allocation(-50);
+  detail::count_allocation(20);
+  CHECK(inner.held_bytes() == 20);
+  CHECK(inner.peak_bytes() == 50);
+  CHECK(outer.held_bytes() == 120);
+  CHECK(outer.peak_bytes() == 150);
+  detail::count_allocation(-120);
+  CHECK(inner.held_bytes() == -100);
+  CHECK(inner.peak_bytes() == 50);
+}
+
+TEST_CASE("a device buffer is counted as long as it lives, wherever it moves") {
+  if (!device_status().available) {
+    std::cout << "skipped: " << device_status().reason << "\n";
+    return;
+  }
+  const AllocationCount count;
+  {
+    DeviceBuffer first(1000);
+    CHECK(count.held_bytes() == 1000);
+    DeviceBuffer second = std::move(first);
+    DeviceBuffer third(24);
+    third = std::move(second);
+    CHECK(count.held_bytes() == 1024);
+  }
+  CHECK(count.held_bytes() == 0);
+  CHECK(count.peak_bytes() == 1024);
 }
 
 TEST_CASE("a device buffer keeps what is copied in") {

@@ -24,6 +24,8 @@ class DeviceTensor {
                std::span<const Index> strides, bool upload);
 
   void* data() const;
+  /// Of device memory, guards included.
+  std::size_t bytes() const { return buffer_.bytes(); }
   /// Sets every byte to 0xff.
   void poison() { buffer_.fill(0xff); }
   /// Copies the elements, and nothing between them, to host.
