@@ -45,8 +45,8 @@ const std::vector<ForwardPass>& forward_passes() {
     return {rung_pass("flash-wgmma", WgmmaRung::overlapped),
             rung_pass("flash-wgmma-plain", WgmmaRung::plain),
             rung_pass("flash-wgmma-specialised", WgmmaRung::specialised),
-            rung_pass("flash-wgmma-ping-pong", WgmmaRung::ping_pong),
-            rung_pass("flash-wgmma-unspecialised", WgmmaRung::unspecialised)};
+            rung_pass("flash-wgmma-pingpong", WgmmaRung::ping_pong),
+            rung_pass("flash-wgmma-no-specialisation", WgmmaRung::unspecialised)};
   }();
   return passes;
 }

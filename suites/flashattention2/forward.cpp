@@ -59,6 +59,11 @@ void add_own(Builder& forward) {
            forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
            {.about = "tensor cores through mma.sync, cp.async, P in registers",
             .device = Device::cuda})
+      .add(Tier::cuda, "flash-wgmma",
+           forward_device_method<Wgmma<WgmmaRung::overlapped>>(
+               Wgmma<WgmmaRung::overlapped>::unsupported, no_workspace),
+           {.about = "tensor cores of Hopper: wgmma, bulk copies, specialised warps, overlap",
+            .device = Device::cuda})
       .add(Tier::cuda, "naive-cuda",
            forward_device_method<NaiveCudaForward>(naive_cuda_unsupported, naive_cuda_score_bytes),
            {.about = "cuBLAS products and a softmax kernel, scores stored N x N",

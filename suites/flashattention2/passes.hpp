@@ -1,5 +1,5 @@
 #pragma once
-// The CPU passes that several experiments measure, with their options fixed.
+// The passes that several experiments measure, with their options fixed.
 #include <map>
 #include <optional>
 #include <string>
@@ -7,6 +7,7 @@
 #include "baselines/flashattention2/fa1_order.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/flashattention2/backward.hpp"
+#include "impls/flashattention2/cuda_wgmma.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "suites/flashattention2/methods.hpp"
 
@@ -57,6 +58,16 @@ class FlashDeterministic
  public:
   explicit FlashDeterministic(const AttentionParams& params)
       : WithWorkspace(deterministic(params), {}) {}
+};
+
+/// A rung of the wgmma forward pass.
+template <WgmmaRung Rung>
+class Wgmma : public WgmmaForward {
+ public:
+  explicit Wgmma(const AttentionParams& host) : WgmmaForward(host, Rung) {}
+  static std::optional<std::string> unsupported(const AttentionParams& params) {
+    return wgmma_unsupported(params, Rung);
+  }
 };
 
 /// One thread is the other side of a comparison with several. With one in all the two sides are the
