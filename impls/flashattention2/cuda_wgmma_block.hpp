@@ -222,6 +222,7 @@ class WgmmaBlock {
     ASHLAR_UNROLL
     for (int i = 0; i < Config::kHeadDim / 2; ++i) out[i] = 0;
     if (place.blocks == 0) {
+      machine_.warp_barrier();  // all lanes have read the tile's number, which goes with Q
       release(Config::query_ring(), 0);
     } else {
       walk(place, softmax, out);
