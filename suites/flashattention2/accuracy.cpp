@@ -27,7 +27,7 @@ void pack(AttentionProblem& problem, Index seqlen) {
 }
 
 GradientProblem make_accuracy_problem(const Point& point, std::uint64_t seed) {
-  const std::string feature = point.word("feature");
+  const std::string& feature = point.word("feature");
   const Index seqlen = point.integer("seqlen");
   const bool grouped = feature == "grouped" || feature == "packed";
   const ProblemShape shape{dtype_named(point.word("dtype")),
@@ -48,7 +48,7 @@ GradientProblem make_accuracy_problem(const Point& point, std::uint64_t seed) {
 
 /// Features of their own are asked at one head dimension on one kind of inputs.
 bool keep_accuracy(const Point& point, Mode /*mode*/) {
-  const std::string feature = point.word("feature");
+  const std::string& feature = point.word("feature");
   if (feature == "none" || feature == "causal") return true;
   return point.word("inputs") == "normal" && point.integer("head_dim") == 64;
 }
