@@ -119,19 +119,32 @@ ASHLAR_HOST_DEVICE void load(const float* from, float (&to)[kChunk]) {
 ASHLAR_HOST_DEVICE void store(float* to, const float (&from)[kChunk]) {
   for (int i = 0; i < kChunk; ++i) to[i] = from[i];
 }
+/// 16 bytes at once, which a copy of unknown alignment is not on a GPU.
+struct alignas(16) Pairs {
+  std::uint32_t pairs[kChunk / 2];  // the element of the lower half comes first
+};
 ASHLAR_HOST_DEVICE void load(const core::BFloat16* from, float (&to)[kChunk]) {
-  std::uint32_t pairs[kChunk / 2];
-  memcpy(pairs, __builtin_assume_aligned(from, 16), sizeof pairs);
+#ifdef __CUDA_ARCH__
+  const uint4 words = *reinterpret_cast<const uint4*>(from);
+  const Pairs at{{words.x, words.y, words.z, words.w}};
+#else
+  Pairs at;
+  memcpy(&at, from, sizeof at);
+#endif
   ASHLAR_UNROLL
   for (int i = 0; i < kChunk; ++i)
-    to[i] = float_of(i % 2 == 0 ? pairs[i / 2] << 16 : pairs[i / 2] & 0xffff0000U);
+    to[i] = float_of(i % 2 == 0 ? at.pairs[i / 2] << 16 : at.pairs[i / 2] & 0xffff0000U);
 }
 ASHLAR_HOST_DEVICE void store(core::BFloat16* to, const float (&from)[kChunk]) {
-  std::uint32_t pairs[kChunk / 2];
+  Pairs at;
   ASHLAR_UNROLL
   for (int i = 0; i < kChunk / 2; ++i)
-    pairs[i] = rounded_bits(from[2 * i]) | rounded_bits(from[2 * i + 1]) << 16;
-  memcpy(__builtin_assume_aligned(to, 16), pairs, sizeof pairs);
+    at.pairs[i] = rounded_bits(from[2 * i]) | rounded_bits(from[2 * i + 1]) << 16;
+#ifdef __CUDA_ARCH__
+  *reinterpret_cast<uint4*>(to) = make_uint4(at.pairs[0], at.pairs[1], at.pairs[2], at.pairs[3]);
+#else
+  memcpy(to, &at, sizeof at);
+#endif
 }
 ASHLAR_HOST_DEVICE void store_one(float* to, float value) { *to = value; }
 ASHLAR_HOST_DEVICE void store_one(core::BFloat16* to, float value) {
