@@ -77,7 +77,12 @@ std::optional<PointRun::Refused> PointRun::try_to_open() {
     const Reply reply = supervisor_.exchange(*worker_, request, setup_limits());
     if (const auto why = refusal(reply))
       return Refused{fmt::format("{}: {}", failure, *why), killed(reply)};
-    if (request.at("do") == "open") note_unsupported(reply.message.at("unsupported"));
+    if (request.at("do") != "open") continue;
+    note_unsupported(reply.message.at("unsupported"));
+    no_device_ = reply.message.contains("no_device");
+    if (!no_device_) continue;
+    supervisor_.note_no_device(reply.message.at("no_device").get<std::string>());
+    break;
   }
   return std::nullopt;
 }

@@ -99,7 +99,7 @@ void PointRun::run_timed() {
   });
   if (external) tensors_ = (supervisor_.options_.scratch / "problem.safetensors").string();
   open_worker();
-  if (planned_.with_controls && round_ == 0) run_controls();
+  if (planned_.with_controls && round_ == 0 && !no_device_) run_controls();
   for (Entry& entry : entries_) {
     if (supervisor_.stopping()) break;
     if (entry.record.status == Status::ok) make_ready(entry);

@@ -108,7 +108,8 @@ class PointRun {
   std::vector<Entry> entries_;
   std::unique_ptr<WorkerProcess> worker_;
   int generation_ = 0;
-  std::string tensors_;  // the problem's tensors, when an external implementation needs them
+  bool no_device_ = false;  // no problem was made, as nothing here could run on it
+  std::string tensors_;     // the problem's tensors, when an external implementation needs them
 };
 
 template <class Exchange>

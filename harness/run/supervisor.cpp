@@ -130,6 +130,11 @@ void Supervisor::begin_experiment(const model::Experiment& experiment) {
   device_experiment_ = &experiment;
 }
 
+void Supervisor::note_no_device(const std::string& reason) {
+  if (!told_no_device_) progress_.note("nothing can run in mode gpu: " + reason);
+  told_no_device_ = true;
+}
+
 void Supervisor::note_status(const std::string& case_id, record::Status status) {
   const auto [found, first] = gravest_status_.try_emplace(case_id, status);
   if (record::severity(status) > record::severity(found->second)) found->second = status;
