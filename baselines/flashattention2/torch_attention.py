@@ -230,6 +230,12 @@ class CudaAttention(Attention):
     def wait(self):
         self._torch.cuda.synchronize()
 
+    def close(self):
+        """Leaves the device's memory to others: this process may stay for the next point."""
+        self._q = self._k = self._v = self._dout = self._out = self._lse = self._gradients = self._timing = None
+        if getattr(self, "_torch", None) is not None:
+            self._torch.cuda.empty_cache()
+
     def sample(self, batch):
         return self._timing.sample(self.execute, batch)
 

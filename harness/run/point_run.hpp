@@ -76,6 +76,7 @@ class PointRun {
   void note_unsupported(const Json& unsupported);
   void note_software(const Entry& entry, const Json& answer);
   bool open_external(Entry& entry);
+  bool keeps_process(const Entry& entry) const;
   bool make_ready(Entry& entry);
   Reply verify(Entry& entry, bool again);
   Reply check_foreign(Entry& entry, const Json& answer);

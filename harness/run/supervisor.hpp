@@ -117,6 +117,7 @@ class Supervisor {
   void send(WorkerProcess& worker, const std::vector<Json>& requests, std::int64_t sleep_ns);
   Reply receive(WorkerProcess& worker, const char* verb, const Limits& limits);
   void end(std::unique_ptr<WorkerProcess>& worker);
+  void end_device_processes();
 
   const Plan& plan_;
   RunOptions options_;
@@ -134,6 +135,7 @@ class Supervisor {
   /// Mode gpu: kept for one experiment and round, so that the context is made once for all its
   /// points, and a round is a process.
   std::unique_ptr<WorkerProcess> device_worker_;
+  std::map<std::string, std::unique_ptr<WorkerProcess>> device_peers_;  // likewise, by name
   const model::Experiment* device_experiment_ = nullptr;
   bool told_no_device_ = false;
   double lost_s_ = 0;  // to deadlines; not charged to the budget

@@ -130,13 +130,16 @@ class Device:
     """An implementation that times itself."""
 
     def __init__(self, refuses):
-        self.refuses, self.waited = refuses, False
+        self.refuses, self.waited, self.closed = refuses, False, False
 
     def execute(self):
         pass
 
     def wait(self):
         self.waited = True
+
+    def close(self):
+        self.closed = True
 
     def answer(self):
         return {}
@@ -159,6 +162,7 @@ def test_served():
     answer = server.handle({"do": "sample", "n": 2, "batch": 3})
     check(answer["ok"] and answer["wall_ns"] == [30, 30] and answer["cpu_ns"] == [3, 3], answer)
     check(answer["metrics"] == {"sm_clock_mhz": 900.0} and answer["flags"] == ["throttled"], answer)
+    check(server.handle({"do": "close"})["ok"] and device.closed, "lets go of the problem")
     refused = ashlar_peer._Server(Device(True)).handle({"do": "sample", "n": 1, "batch": 1})
     check(refused["ok"] and refused["refused"] == "too hot" and refused["wall_ns"] == [], refused)
 

@@ -6,6 +6,7 @@ A peer calls serve() with an object that has
     execute()                one execution; timed by serve()
     answer()                 {name: Tensor} of the last execution
     software()               optional: {name: text} of versions and settings, for the record; after open()
+    close()                  optional: lets go of the problem; another may be opened
 
 One that works on a device, where the host's clock does not tell how long an execution took, has beside these
 
@@ -92,7 +93,7 @@ class _Server:
             "open": self._open,
             "verify": self._verify,
             "sample": self._sample,
-            "close": lambda _: {"ok": True},
+            "close": self._close,
         }
         verb = verbs.get(request.get("do"))
         if verb is None:
@@ -120,6 +121,10 @@ class _Server:
         write_tensors(self._answer_path, self._implementation.answer())
         answer["answer"] = self._answer_path
         return answer
+
+    def _close(self, request):
+        getattr(self._implementation, "close", lambda: None)()
+        return {"ok": True}
 
     def _sample(self, request):
         columns = {"wall_ns": [], "cpu_ns": [], "page_faults": [], "involuntary_switches": []}
