@@ -54,7 +54,7 @@ const std::vector<BackwardPass>& backward_passes() {
                                    .same_dq = DqBits::always},
                                   // What its plan says; the products are plain loops here.
                                   {.name = "naive-cuda, its plan on a CPU",
-                                   .dtypes = {std::begin(kTypes), std::end(kTypes)},
+                                   .dtypes = {core::DType::f32, core::DType::f16},
                                    .run = model_backward,
                                    .bounds = {.stored_scores = true},
                                    .same_dq = DqBits::always}};
