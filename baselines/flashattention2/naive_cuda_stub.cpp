@@ -18,6 +18,11 @@ void launch_softmax(const SoftmaxArguments& /*arguments*/, core::DType /*dtype*/
   not_built();
 }
 
+void launch_softmax_gradient(const SoftmaxGradientArguments& /*arguments*/, core::DType /*dtype*/,
+                             void* /*stream*/) {
+  not_built();
+}
+
 void launch_zeros(void* /*first*/, std::size_t /*pitch*/, std::size_t /*row_bytes*/,
                   std::size_t /*rows*/, void* /*stream*/) {
   not_built();

@@ -1,4 +1,5 @@
 #include "baselines/flashattention2/chunked.hpp"
+#include "baselines/flashattention2/cudnn_attention.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_cuda.hpp"
 #include "baselines/flashattention2/standard.hpp"
@@ -83,6 +84,10 @@ void add_peers(Builder& forward) {
                 {.about = "PyTorch's fused kernel for CPUs"})
       .external(Tier::peer, "torch-math", torch_command("math", "forward"),
                 {.about = "PyTorch's unfused attention", .most_flops = 4e10});
+  forward.add(Tier::peer, "cudnn",
+              forward_device_method<CudnnForward>(cudnn_unsupported, cudnn_workspace_bytes),
+              {.about = "cuDNN's fused attention", .device = Device::cuda});
+  add_torch_cuda(forward, "forward");
 }
 
 void add_figures(Builder& forward) {
