@@ -48,6 +48,7 @@ void launch_decode(const DecodePlan& /*plan*/, void* /*stream*/) {
   ASHLAR_KINDS(ASHLAR_FORWARD, element, 128)                                \
   ASHLAR_KINDS(ASHLAR_FORWARD, element, 256)                                \
   ASHLAR_KINDS(ASHLAR_BACKWARD, element, 64)                                \
+  ASHLAR_KINDS(ASHLAR_BACKWARD, element, 96)                                \
   ASHLAR_KINDS(ASHLAR_BACKWARD, element, 128)                               \
   template void launch_decode<core::element, 64>(const DecodePlan&, void*); \
   template void launch_decode<core::element, 128>(const DecodePlan&, void*);
