@@ -8,12 +8,12 @@
 namespace ashlar::flashattention2::kernel {
 
 /// One block of 144 KiB has a multiprocessor to itself, and each of its 256 threads 255 registers.
-template <class Element, class Config, template <class> class Machine>
+template <class Element, class Config>
 __global__ void __launch_bounds__(Config::kThreads, 1)
     backward_kernel(const __grid_constant__ BackwardArguments arguments) {
   extern __shared__ __align__(128) unsigned char shared[];
-  Machine<Element> machine(shared);
-  BackwardBlock<Config, Machine<Element>> block(machine, arguments);
+  DeviceMachine<Element> machine(shared);
+  BackwardBlock<Config, DeviceMachine<Element>> block(machine, arguments);
   block.run();
 }
 
@@ -33,9 +33,9 @@ __global__ void __launch_bounds__(kRowThreads)
   block.run();
 }
 
-/// A whole backward pass, its products on a machine of one's choice.
-template <class Element, class Config, template <class> class Machine>
-void launch_backward_on(const BackwardPlan& plan, void* stream) {
+template <class Element, int HeadDim, PassKind Kind>
+void launch_backward(const BackwardPlan& plan, void* stream) {
+  using Config = BackwardConfig<HeadDim, Kind>;
   auto* const queue = static_cast<cudaStream_t>(stream);
   const BackwardArguments& arguments = plan.arguments;
   const dim3 rows(plan.rows.x, plan.rows.y, plan.rows.z);
@@ -46,7 +46,7 @@ void launch_backward_on(const BackwardPlan& plan, void* stream) {
     ASHLAR_CUDA_CHECK_LAUNCH("backward_statistics_kernel");
   }
   if (plan.columns.x != 0) {
-    constexpr auto kernel = backward_kernel<Element, Config, Machine>;
+    constexpr auto kernel = backward_kernel<Element, Config>;
     allow_shared_memory<kernel, Config::kSharedBytes>();
     kernel<<<dim3(plan.columns.x, plan.columns.y, plan.columns.z), Config::kThreads,
              Config::kSharedBytes, queue>>>(arguments);
@@ -56,11 +56,6 @@ void launch_backward_on(const BackwardPlan& plan, void* stream) {
     query_gradient_kernel<Element, Config><<<rows, kRowThreads, 0, queue>>>(arguments);
     ASHLAR_CUDA_CHECK_LAUNCH("query_gradient_kernel");
   }
-}
-
-template <class Element, int HeadDim, PassKind Kind>
-void launch_backward(const BackwardPlan& plan, void* stream) {
-  launch_backward_on<Element, BackwardConfig<HeadDim, Kind>, DeviceMachine>(plan, stream);
 }
 
 }  // namespace ashlar::flashattention2::kernel

@@ -36,16 +36,16 @@ class ModelWorkspace {
   std::vector<float> lse_, delta_, sums_;
 };
 
-/// The three kernels of a pass, the products on a machine of one's choice.
-template <class Config, class Plain, class Machine = Plain>
+/// The three kernels of a pass.
+template <class Config, class Machine>
 void run_backward_on_model(const kernel::BackwardPlan& plan, bool falling) {
   const kernel::BackwardArguments& arguments = plan.arguments;
-  run_on_model<kernel::StatisticsBlock<Config, Plain>, Plain>(arguments, plan.rows,
-                                                              kernel::kRowThreads, 0, falling);
+  run_on_model<kernel::StatisticsBlock<Config, Machine>, Machine>(arguments, plan.rows,
+                                                                  kernel::kRowThreads, 0, falling);
   run_on_model<kernel::BackwardBlock<Config, Machine>, Machine>(
       arguments, plan.columns, Config::kThreads, Config::kSharedBytes, falling);
-  run_on_model<kernel::QueryGradientBlock<Config, Plain>, Plain>(arguments, plan.rows,
-                                                                 kernel::kRowThreads, 0, falling);
+  run_on_model<kernel::QueryGradientBlock<Config, Machine>, Machine>(
+      arguments, plan.rows, kernel::kRowThreads, 0, falling);
 }
 
 inline void check_gradients(const AttentionParams& params) {
