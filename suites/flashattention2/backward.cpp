@@ -1,6 +1,7 @@
 // Experiments "backward" and "forward-backward".
 #include "baselines/flashattention2/chunked_backward.hpp"
 #include "baselines/flashattention2/cudnn_attention.hpp"
+#include "baselines/flashattention2/fa1_cuda.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
 #include "baselines/flashattention2/naive_cuda_backward.hpp"
@@ -86,6 +87,11 @@ void add_backward_kernels(BackwardBuilder& backward) {
            device_method<GradientProblem, GradientAnswer, CudaDeterministic>(
                cuda_backward_unsupported, deterministic_workspace_bytes),
            {.about = "the same with dq in fixed order, in as many copies as fill the device",
+            .device = Device::cuda})
+      .add(Tier::cuda, "fa1-mma",
+           device_method<GradientProblem, GradientAnswer, Fa1CudaBackward>(
+               fa1_cuda_backward_unsupported, fa1_cuda_backward_workspace_bytes),
+           {.about = "the same code as in FlashAttention-1, one thread block per head",
             .device = Device::cuda});
 }
 
@@ -176,6 +182,10 @@ void add_both_passes(BothBuilder& both) {
                cuda_backward_workspace_bytes),
            {.about = "tensor cores through mma.sync, forward and then backward",
             .device = Device::cuda})
+      .add(Tier::cuda, "fa1-mma",
+           device_method<GradientProblem, BothAnswer, Fa1CudaBothPasses>(
+               fa1_cuda_backward_unsupported, fa1_cuda_both_workspace_bytes),
+           {.about = "FlashAttention-1's schedule on the same code", .device = Device::cuda})
       .external(Tier::peer, "torch-math", torch_command("math", "both"),
                 {.about = "PyTorch's unfused attention, by autograd", .most_flops = 1.4e11});
 }
