@@ -66,10 +66,11 @@ class CudaBackward {
 };
 
 /// Forward and backward pass in turn, the second reading what the first wrote.
-class CudaBothPasses {
+template <class ForwardLaunch>
+class CudaPasses {
  public:
-  /// Throws what CudaLaunch, CudaBackwardLaunch and CudaGradientProblem throw.
-  explicit CudaBothPasses(const AttentionParams& host)
+  /// Throws what ForwardLaunch, CudaBackwardLaunch and CudaGradientProblem throw.
+  explicit CudaPasses(const AttentionParams& host)
       : problem_(host, CudaGradientProblem::Passes::both),
         forward_(problem_.params()),
         backward_(problem_.params()) {}
@@ -84,8 +85,9 @@ class CudaBothPasses {
 
  private:
   CudaGradientProblem problem_;
-  CudaLaunch forward_;
+  ForwardLaunch forward_;
   CudaBackwardLaunch backward_;
 };
+using CudaBothPasses = CudaPasses<CudaLaunch>;
 
 }  // namespace ashlar::flashattention2
