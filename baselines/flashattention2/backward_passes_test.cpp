@@ -3,6 +3,7 @@
 
 #include "baselines/flashattention2/chunked_backward.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
+#include "baselines/flashattention2/naive_cuda_model.hpp"
 #include "baselines/flashattention2/standard_backward.hpp"
 #include "impls/flashattention2/test_backward_checks.hpp"
 
@@ -50,6 +51,12 @@ const std::vector<BackwardPass>& backward_passes() {
                                    .dtypes = {std::begin(kTypes), std::end(kTypes)},
                                    .run = run<NaiveBackward>,
                                    .features = Features::all(),
+                                   .same_dq = DqBits::always},
+                                  // What its plan says; the products are plain loops here.
+                                  {.name = "naive-cuda, its plan on a CPU",
+                                   .dtypes = {core::DType::f32, core::DType::f16},
+                                   .run = model_backward,
+                                   .bounds = {.stored_scores = true},
                                    .same_dq = DqBits::always}};
     add_unfused(all, {.name = "standard", .run = run<StandardBackward>},
                 standard_backward_unsupported);

@@ -116,20 +116,19 @@ void Cublas::set_stream(void* stream) {
 
 void Cublas::multiply(const BatchedProduct& p) {
   const int type = cuda_type(p.dtype);
-  const float beta = 0;
   if (p.c.all == nullptr) {
     check(library().call.multiply_strided(
               handle_, operation(p.a), operation(p.b), narrow(p.m), narrow(p.n), narrow(p.k),
               &p.alpha, p.a.first, type, narrow(p.a.leading), p.a.step, p.b.first, type,
-              narrow(p.b.leading), p.b.step, &beta, const_cast<void*>(p.c.first), type,
+              narrow(p.b.leading), p.b.step, &p.beta, const_cast<void*>(p.c.first), type,
               narrow(p.c.leading), p.c.step, narrow(p.batch), kComputeFloat, kDefaultAlgorithm),
           "cublasGemmStridedBatchedEx");
     return;
   }
   check(library().call.multiply_scattered(
             handle_, operation(p.a), operation(p.b), narrow(p.m), narrow(p.n), narrow(p.k),
-            &p.alpha, p.a.all, type, narrow(p.a.leading), p.b.all, type, narrow(p.b.leading), &beta,
-            const_cast<void* const*>(p.c.all), type, narrow(p.c.leading), narrow(p.batch),
+            &p.alpha, p.a.all, type, narrow(p.a.leading), p.b.all, type, narrow(p.b.leading),
+            &p.beta, const_cast<void* const*>(p.c.all), type, narrow(p.c.leading), narrow(p.batch),
             kComputeFloat, kDefaultAlgorithm),
         "cublasGemmBatchedEx");
 }

@@ -18,13 +18,14 @@ struct BatchedMatrix {
   bool transposed = false;
 };
 
-/// C = alpha op(A) op(B) for `batch` column-major matrices, m x n x k, C never transposed. Elements
-/// are of one type (f32, f16, bf16); sums and alpha are float. Addresses for all of a, b and c or
-/// for none.
+/// C = alpha op(A) op(B) + beta C for `batch` column-major matrices, m x n x k, C never transposed
+/// and, where beta is 0, not read. Elements are of one type (f32, f16, bf16); sums, alpha and beta
+/// are float. Addresses for all of a, b and c or for none.
 struct BatchedProduct {
   core::DType dtype = core::DType::f32;
   std::int64_t m = 0, n = 0, k = 0, batch = 0;
   float alpha = 1;
+  float beta = 0;
   BatchedMatrix a, b, c;
 };
 

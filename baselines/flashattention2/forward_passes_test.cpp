@@ -4,6 +4,7 @@
 #include "baselines/flashattention2/chunked.hpp"
 #include "baselines/flashattention2/fa1_order.hpp"
 #include "baselines/flashattention2/naive.hpp"
+#include "baselines/flashattention2/naive_cuda_model.hpp"
 #include "baselines/flashattention2/standard.hpp"
 #include "impls/flashattention2/optimized.hpp"
 #include "impls/flashattention2/test_forward_checks.hpp"
@@ -85,6 +86,11 @@ const std::vector<ForwardPass>& forward_passes() {
                      .bits_depend_on_threads = openblas,
                      .bits_depend_on_strides = openblas});
     }
+    // What its plan says; the products are plain loops here.
+    all.push_back({.name = "naive-cuda, its plan on a CPU",
+                   .dtypes = {core::DType::f32, core::DType::f16},
+                   .run = baselines::model_forward,
+                   .bounds = {.lse = 2e-5, .stored_scores = true}});
     for (const core::Isa isa : {core::Isa::avx2, core::Isa::avx512, core::Isa::avx512_bf16}) {
       if (core::may_use(isa)) all.push_back(fa1_order(isa));
     }

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "baselines/flashattention2/cublas.hpp"
-#include "baselines/flashattention2/naive_cuda_softmax.hpp"
+#include "baselines/flashattention2/naive_cuda_plan.hpp"
 #include "impls/core/cuda/buffer.hpp"
 #include "impls/flashattention2/cuda_problem.hpp"
 
@@ -19,9 +19,6 @@ namespace ashlar::flashattention2::baselines {
 /// Why this binary on this machine cannot compute the problem: no device, no cuBLAS, a type or
 /// shape that it lacks, or too little free memory for tensors and scores. Nothing when it can.
 std::optional<std::string> naive_cuda_unsupported(const AttentionParams& params);
-
-/// Device memory that the scores take.
-std::size_t naive_cuda_score_bytes(const AttentionParams& params);
 
 /// All device memory that is taken: scores, tensors, and what cuBLAS allocates for itself.
 std::size_t naive_cuda_needed_bytes(const AttentionParams& params);
@@ -40,15 +37,34 @@ class NaiveCudaForward {
   const CudaProblem& problem() const { return problem_; }
 
  private:
-  void zero_output(void* stream);
-
   CudaProblem problem_;
   Cublas cublas_;
   core::cuda::DeviceBuffer scores_;     // (batch, heads_q, seqlen_q, padded seqlen_k)
   core::cuda::DeviceBuffer addresses_;  // of every head's matrices, for cuBLAS
-  BatchedProduct keys_;
-  SoftmaxArguments softmax_;
-  BatchedProduct values_;
+  NaiveForwardPlan plan_;
 };
+
+/// Products and softmax on `stream`, or the answer where there is no key or no row. The plan is
+/// read only where there are both.
+void launch_naive_forward(const AttentionParams& device, const NaiveForwardPlan& plan,
+                          Cublas& cublas, void* stream);
+
+/// Fills the elements of a tensor of the device with zeros: cuBLAS wants a matrix even for a sum of
+/// nothing.
+void launch_zero_tensor(const core::AnyView<4>& tensor, void* stream);
+
+/// Bytes from the first element of a tensor to the end of its last.
+template <class Tensor>
+std::size_t extent_bytes(const Tensor& tensor, std::size_t element_bytes) {
+  Index last = 0;
+  for (std::size_t axis = 0; axis < tensor.shape.size(); ++axis) {
+    if (tensor.shape[axis] == 0) return 0;
+    last += (tensor.shape[axis] - 1) * tensor.strides[axis];
+  }
+  return static_cast<std::size_t>(last + 1) * element_bytes;
+}
+
+/// Why device memory does not hold `needed` bytes, of which `scores` are N x N matrices.
+std::optional<std::string> naive_memory_short(std::size_t needed, std::size_t scores);
 
 }  // namespace ashlar::flashattention2::baselines

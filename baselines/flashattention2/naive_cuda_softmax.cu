@@ -4,31 +4,11 @@
 // (1024 columns) nothing is exchanged through shared memory; short rows share a block, four at a
 // time. Maximum, exponential and sum each happen once per score, on the registers. Longer rows are
 // read twice: a running maximum and sum first, then the weights.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-#include <cuda_runtime.h>
-
-#include <stdexcept>
-#include <string>
-
+#include "baselines/flashattention2/naive_cuda_rows.cuh"
 #include "baselines/flashattention2/naive_cuda_softmax.hpp"
-#include "impls/core/cuda/check.cuh"
 
 namespace ashlar::flashattention2::baselines {
 namespace {
-
-constexpr int kWarp = 32;
-constexpr int kHeldScores = 32;  // by one thread
-constexpr int kMostWarps = 16;
-constexpr int kLeastBlockWarps = 4;
-constexpr unsigned kAllLanes = 0xffffffffU;
-
-__device__ float decode(float value) { return value; }
-__device__ float decode(__half value) { return __half2float(value); }
-__device__ float decode(__nv_bfloat16 value) { return __bfloat162float(value); }
-__device__ void encode(float value, float& to) { to = value; }
-__device__ void encode(float value, __half& to) { to = __float2half_rn(value); }
-__device__ void encode(float value, __nv_bfloat16& to) { to = __float2bfloat16_rn(value); }
 
 /// One instruction; within 2 units in the last place, 2^-inf = 0.
 __device__ float fast_exp2(float value) {
@@ -38,50 +18,6 @@ __device__ float fast_exp2(float value) {
 }
 
 __device__ float weight(float score, float shift) { return fast_exp2(fmaf(score, kLog2E, -shift)); }
-
-/// What one thread reads or writes at once.
-template <class T>
-union Vector {
-  static constexpr int kSize = 16 / sizeof(T);
-  uint4 word;
-  T element[kSize];
-  __device__ Vector() : word{} {}
-};
-
-template <class T>
-__device__ uint4* row_vectors(const SoftmaxArguments& arguments, std::int64_t row) {
-  return reinterpret_cast<uint4*>(static_cast<T*>(arguments.scores) +
-                                  row * arguments.padded_columns);
-}
-
-template <class Combine>
-__device__ float over_warp(float value, Combine combine) {
-#pragma unroll
-  for (int mask = kWarp / 2; mask > 0; mask /= 2) {
-    value = combine(value, __shfl_xor_sync(kAllLanes, value, mask));
-  }
-  return value;
-}
-
-/// Over the warps of one row, in a fixed order; `shared` has a place for each warp of the block and
-/// is used once.
-template <int Warps, class Combine>
-__device__ float over_row(float value, float* shared, Combine combine) {
-  value = over_warp(value, combine);
-  if constexpr (Warps > 1) {
-    const int warp = static_cast<int>(threadIdx.x) / kWarp;
-    if (threadIdx.x % kWarp == 0) shared[warp] = value;
-    __syncthreads();
-    const int first = warp / Warps * Warps;
-    value = shared[first];
-#pragma unroll
-    for (int i = 1; i < Warps; ++i) value = combine(value, shared[first + i]);
-  }
-  return value;
-}
-
-template <int Warps>
-constexpr int kBlockWarps = Warps < kLeastBlockWarps ? kLeastBlockWarps : Warps;
 
 /// Rows of at most Warps * 1024 columns.
 template <class T, int Warps>
@@ -96,7 +32,7 @@ __global__ void __launch_bounds__(kBlockWarps<Warps>* kWarp)
                            static_cast<int>(threadIdx.x) / kThreads;
   const bool exists = row < arguments.rows;  // not so for some in the last block
   const int visible = exists ? static_cast<int>(visible_columns(arguments, row)) : 0;
-  uint4* const vectors = row_vectors<T>(arguments, row);
+  uint4* const vectors = vectors_of_row<T>(arguments.scores, arguments.padded_columns, row);
 
   float held[kVectors][kSize];
   float greatest = -INFINITY;
@@ -159,7 +95,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp)
   constexpr int kSize = Vector<T>::kSize;
   const std::int64_t row = blockIdx.x;
   const std::int64_t visible = visible_columns(arguments, row);
-  uint4* const vectors = row_vectors<T>(arguments, row);
+  uint4* const vectors = vectors_of_row<T>(arguments.scores, arguments.padded_columns, row);
   RunningSum own;
   Vector<T> scores;
   for (std::int64_t v = threadIdx.x; v * kSize < visible; v += kThreads) {
@@ -191,43 +127,24 @@ __global__ void __launch_bounds__(kMostWarps* kWarp)
   }
 }
 
-template <class T, int Warps>
-void start_held(const SoftmaxArguments& arguments, cudaStream_t stream) {
-  constexpr int kRows = kBlockWarps<Warps> / Warps;
-  const auto blocks = static_cast<unsigned>((arguments.rows + kRows - 1) / kRows);
-  held_kernel<T, Warps><<<blocks, kBlockWarps<Warps> * kWarp, 0, stream>>>(arguments);
-  ASHLAR_CUDA_CHECK_LAUNCH("held_kernel");
-}
-
-template <class T>
-void start(const SoftmaxArguments& arguments, cudaStream_t stream) {
-  constexpr std::int64_t kWarpScores = kWarp * kHeldScores;
-  const std::int64_t warps = (arguments.padded_columns + kWarpScores - 1) / kWarpScores;
-  if (warps <= 1) return start_held<T, 1>(arguments, stream);
-  if (warps <= 2) return start_held<T, 2>(arguments, stream);
-  if (warps <= 4) return start_held<T, 4>(arguments, stream);
-  if (warps <= 8) return start_held<T, 8>(arguments, stream);
-  if (warps <= kMostWarps) return start_held<T, kMostWarps>(arguments, stream);
-  streamed_kernel<T>
-      <<<static_cast<unsigned>(arguments.rows), kMostWarps * kWarp, 0, stream>>>(arguments);
-  ASHLAR_CUDA_CHECK_LAUNCH("streamed_kernel");
-}
-
 }  // namespace
 
 void launch_softmax(const SoftmaxArguments& arguments, core::DType dtype, void* stream) {
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
-  switch (dtype) {
-    case core::DType::f16:
-      return start<__half>(arguments, cuda_stream);
-    case core::DType::bf16:
-      return start<__nv_bfloat16>(arguments, cuda_stream);
-    case core::DType::f32:
-      return start<float>(arguments, cuda_stream);
-    default:
-      throw std::invalid_argument("softmax kernel: element type " +
-                                  std::string(core::name_of(dtype)));
-  }
+  for_element_type(dtype, [&]<class T>() {
+    const auto hold = [&]<int Warps>() {
+      held_kernel<T, Warps>
+          <<<blocks_of_rows<Warps>(arguments.rows), kBlockWarps<Warps> * kWarp, 0, cuda_stream>>>(
+              arguments);
+    };
+    const auto streamed = [&] {
+      streamed_kernel<T>
+          <<<static_cast<unsigned>(arguments.rows), kMostWarps * kWarp, 0, cuda_stream>>>(
+              arguments);
+    };
+    for_row_length(arguments.padded_columns, hold, streamed);
+    ASHLAR_CUDA_CHECK_LAUNCH("softmax");
+  });
 }
 
 void launch_zeros(void* first, std::size_t pitch, std::size_t row_bytes, std::size_t rows,

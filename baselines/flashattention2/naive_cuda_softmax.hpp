@@ -1,5 +1,5 @@
 #pragma once
-// The softmax between the two products of standard attention on a GPU.
+// The softmax between the two products of standard attention on a GPU, and its gradient.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -21,17 +21,29 @@ struct SoftmaxArguments {
   bool causal = false;
 };
 
-/// Starts the kernel on `stream` (a cudaStream_t). Scores are f32, f16 or bf16. Throws
-/// std::runtime_error when the launch fails or CUDA is not built.
+struct SoftmaxGradientArguments {
+  const void* weights = nullptr;  // P, (batch, heads, seqlen_q, padded_columns)
+  void* gradients = nullptr;      // dP, likewise; becomes dS, with zeros where nothing is seen
+  std::int64_t rows = 0;          // as above
+  std::int64_t seqlen_q = 0;
+  std::int64_t seqlen_k = 0;
+  std::int64_t padded_columns = 0;
+  bool causal = false;
+};
+
+/// Start a kernel on `stream` (a cudaStream_t). Scores, weights and gradients are f32, f16 or bf16.
+/// Throw std::runtime_error when the launch fails or CUDA is not built.
 void launch_softmax(const SoftmaxArguments& arguments, core::DType dtype, void* stream);
+void launch_softmax_gradient(const SoftmaxGradientArguments& arguments, core::DType dtype,
+                             void* stream);
 
 /// Fills `rows` rows of `row_bytes`, `pitch` bytes apart, with zeros, on `stream`.
 void launch_zeros(void* first, std::size_t pitch, std::size_t row_bytes, std::size_t rows,
                   void* stream);
 
 /// Columns that a row sees, from the first.
-ASHLAR_HOST_DEVICE std::int64_t visible_columns(const SoftmaxArguments& arguments,
-                                                std::int64_t row) {
+template <class Arguments>
+ASHLAR_HOST_DEVICE std::int64_t visible_columns(const Arguments& arguments, std::int64_t row) {
   if (!arguments.causal) return arguments.seqlen_k;
   const std::int64_t visible =
       row % arguments.seqlen_q + 1 + arguments.seqlen_k - arguments.seqlen_q;
@@ -87,6 +99,14 @@ struct RowEnd {
 ASHLAR_HOST_DEVICE RowEnd finish_row(const RunningSum& total, std::int64_t visible) {
   if (visible == 0) return {};
   return {guarded(total.maximum), 1.0F / total.sum, (total.maximum + log2f(total.sum)) * kLn2};
+}
+
+/// What one column adds to D of its row. A column that is not seen may hold anything.
+ASHLAR_HOST_DEVICE float delta_part(float p, float dp, bool seen) { return seen ? p * dp : 0.0F; }
+
+/// dS of one column, before the scale.
+ASHLAR_HOST_DEVICE float score_gradient(float p, float dp, float delta, bool seen) {
+  return seen ? p * (dp - delta) : 0.0F;
 }
 
 }  // namespace ashlar::flashattention2::baselines

@@ -129,6 +129,41 @@ def test_broken(folder):
         del os.environ["PYTHONPATH"]
 
 
+def test_no_device(folder):
+    """Without a device PyTorch is not even imported; the one in the folder could not be."""
+    import ashlar_peer_cuda
+    path = os.path.join(folder, "problem.safetensors")
+    make_tensors(path, [1, 4, 1, 8], [1, 4, 1, 8])
+    missing = Worker("cudnn", "backward", "cuda", python=("-S",))
+    answer = open_point(missing, path, {"causal": False})
+    check(not answer["ok"] and answer["error"].startswith("PyTorch is not installed"), answer)
+    check(missing.end() == "", "something was printed")
+    try:
+        ashlar_peer_cuda.require_device()
+        return
+    except peer().Unsupported as reason:
+        expected_reason = str(reason)
+    os.makedirs(os.path.join(folder, "absent", "torch"))
+    with open(os.path.join(folder, "absent", "torch", "__init__.py"), "w") as file:
+        file.write("raise ImportError('imported')\n")
+    os.environ["PYTHONPATH"] = os.path.join(folder, "absent")
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    worker = Worker("flash", "forward", "cuda", python=("-S",))
+    answer = open_point(worker, path, {"causal": False})
+    check(answer == {"ok": False, "error": expected_reason}, answer)
+    check(expected_reason.startswith("no device"), expected_reason)
+    check(worker.end() == "", "something was printed")
+    del os.environ["PYTHONPATH"]
+
+
+def test_usage():
+    for words in (["flash"], ["efficient", "forward"], ["cudnn", "both", "cpu"], ["flash", "forwards", "cuda"],
+                  ["flash", "forward", "rocm"], ["flash", "forward", "cuda", "again"]):
+        ended = subprocess.run([sys.executable, os.path.join(HERE, "torch_attention.py"), *words],
+                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        check(ended.returncode == 1 and ended.stderr.startswith("usage: torch_attention.py"), words)
+
+
 def compare(answer, passes, wanted, controls, shape_q, shape_k):
     names = {"forward": {"out", "lse"}, "backward": {"dq", "dk", "dv"}}
     check(set(answer) == names.get(passes, names["forward"] | names["backward"]), set(answer))
@@ -157,6 +192,78 @@ def test_answers(folder, shape_q, shape_k, causal):
             worker.execute()
             worker.execute()
             compare(worker.answer(), passes, wanted, controls, shape_q, shape_k)
+
+
+def made_without_device(backend, passes):
+    """What runs on a GPU, on a CPU: the same calls of PyTorch, but for the copies and the clock."""
+    import torch
+    import torch_attention
+
+    class Stand(torch_attention.CudaAttention):
+        def _library(self):
+            return torch
+
+        def _tensor(self, tensor):
+            return torch_attention.Attention._tensor(self, tensor)
+
+        def _steps(self):
+            return None
+
+    return Stand(backend, passes)
+
+
+def test_device_calls(folder, shape_q, shape_k, causal):
+    path = os.path.join(folder, "problem.safetensors")
+    values = make_tensors(path, shape_q, shape_k)
+    wanted = expected(values, shape_q, shape_k, causal)
+    controls = expected(values, shape_q, shape_k, not causal)
+    for backend in ("flash", "math"):
+        for passes in ("forward", "backward", "both"):
+            worker = made_without_device(backend, passes)
+            for _ in range(2):  # a process on a device stays for the next point
+                worker.open({"point": {"causal": causal}}, peer().read_tensors(path))
+                worker.execute()
+                worker.execute()
+                compare(worker.answer(), passes, wanted, controls, shape_q, shape_k)
+                own_lse = worker._lse is not None
+                worker.close()
+            # The fused kernel's logsumexp is its own.
+            check(own_lse == (backend == "flash"), "where the logsumexp is from")
+
+
+def test_device_refusals(folder):
+    import torch
+    import torch_attention
+    path = os.path.join(folder, "problem.safetensors")
+    make_tensors(path, [1, 3, 1, 8], [1, 3, 1, 8])
+    for backend in ("cudnn", "efficient"):  # no kernel of a CPU; nothing stands in for it
+        try:
+            made_without_device(backend, "forward").open({"point": {"causal": False}}, peer().read_tensors(path))
+            check(False, backend + " ran on a CPU")
+        except peer().Unsupported as reason:
+            check("backend" in str(reason) and "\n" not in str(reason), reason)
+
+    class Warned:
+        def __init__(self, message):
+            self.message = message
+
+    warned = [Warned("Flash attention kernel not used because: (Triggered internally at x.cpp:1.)"),
+              Warned("Expected head_dim of at most 256 (Triggered internally at x.cpp:2.)\n  return f()")]
+    reason = torch_attention._refusal(RuntimeError("No available kernel. Aborting execution.\nmore"), warned)
+    check(reason == "No available kernel. Aborting execution.; Expected head_dim of at most 256", reason)
+
+    short = made_without_device("math", "forward")
+    short.open({"point": {"causal": False}}, peer().read_tensors(path))
+
+    def exhausted():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    short._forward = exhausted
+    try:
+        short.execute()
+        check(False, "memory that is short")
+    except MemoryError:
+        pass
 
 
 def test_pipes(folder):
@@ -195,6 +302,8 @@ def main():
         if sys.argv[1] == "missing":
             test_missing(folder)
             test_broken(folder)
+            test_no_device(folder)
+            test_usage()
             return
         if importlib.util.find_spec("torch") is None:
             sys.stderr.write("skipped: no PyTorch for %s\n" % sys.executable)
@@ -205,6 +314,9 @@ def main():
         test_refusals(folder)
         test_answers(folder, [1, 13, 4, 8], [1, 13, 2, 8], True)
         test_answers(folder, [1, 11, 2, 8], [1, 11, 2, 8], False)
+        test_device_calls(folder, [1, 13, 4, 8], [1, 13, 2, 8], True)
+        test_device_calls(folder, [1, 11, 2, 8], [1, 11, 2, 8], False)
+        test_device_refusals(folder)
 
 
 if __name__ == "__main__":

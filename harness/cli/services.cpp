@@ -45,7 +45,7 @@ std::unique_ptr<measure::Timer> make_timer(const model::ImplementationOptions& o
 
 }  // namespace
 
-run::WorkerServices worker_services() { return {calibrate, make_timer}; }
+run::WorkerServices worker_services() { return {calibrate, make_timer, measure::cuda_unavailable}; }
 
 model::Json device_description() {
   if (measure::cuda_unavailable()) return nullptr;

@@ -77,7 +77,12 @@ std::optional<PointRun::Refused> PointRun::try_to_open() {
     const Reply reply = supervisor_.exchange(*worker_, request, setup_limits());
     if (const auto why = refusal(reply))
       return Refused{fmt::format("{}: {}", failure, *why), killed(reply)};
-    if (request.at("do") == "open") note_unsupported(reply.message.at("unsupported"));
+    if (request.at("do") != "open") continue;
+    note_unsupported(reply.message.at("unsupported"));
+    no_device_ = reply.message.contains("no_device");
+    if (!no_device_) continue;
+    supervisor_.note_no_device(reply.message.at("no_device").get<std::string>());
+    break;
   }
   return std::nullopt;
 }
@@ -120,9 +125,15 @@ bool PointRun::open_external(Entry& entry) {
     if (command[i].find('/') != std::string::npos)
       command[i] = supervisor_.options_.resource(command[i]);
   }
+  if (const auto kept = supervisor_.device_peers_.find(entry.implementation->name);
+      kept != supervisor_.device_peers_.end()) {
+    entry.own_worker = std::move(kept->second);
+    supervisor_.device_peers_.erase(kept);
+  }
   constexpr int kAttempts = 2;
   for (int attempt = 1; true; ++attempt) {
-    entry.own_worker = supervisor_.start(command);
+    const bool kept = entry.own_worker && entry.own_worker->alive();
+    if (!kept) entry.own_worker = supervisor_.start(command);
     Reply reply;
     std::string verb;
     for (const Json& request : {hello_request(), open_request()}) {
@@ -135,7 +146,9 @@ bool PointRun::open_external(Entry& entry) {
       note_software(entry, reply.message);
       return true;
     }
-    if (killed(reply) && attempt < kAttempts) continue;
+    // One that lived through other points may fail for their sake.
+    const bool again = killed(reply) || (kept && reply.kind != Reply::Kind::message);
+    if (again && attempt < kAttempts) continue;
     // A worker that ends before it can even greet is missing here, not broken: no interpreter, no
     // module. One that answers says itself that it cannot.
     const bool ended_first = reply.kind == Reply::Kind::exited && !killed(reply) && verb == "hello";

@@ -59,6 +59,8 @@ void PointRun::run() {
   for (Entry& entry : entries_) {
     if (!entry.own_worker) continue;
     supervisor_.exchange(*entry.own_worker, {{"do", "close"}}, limits_for(entry));
+    if (keeps_process(entry))
+      supervisor_.device_peers_[entry.implementation->name] = std::move(entry.own_worker);
     supervisor_.end(entry.own_worker);
   }
   if (!tensors_.empty()) std::filesystem::remove(tensors_);
@@ -66,6 +68,15 @@ void PointRun::run() {
     supervisor_.device_worker_ = std::move(worker_);
   }
   supervisor_.end(worker_);
+}
+
+/// Whether another program's process is good for the next point: what it imports takes seconds, and
+/// a context on the device as well.
+bool PointRun::keeps_process(const Entry& entry) const {
+  const bool sound =
+      entry.record.status == Status::ok || entry.record.status == Status::unsupported;
+  return sound && supervisor_.plan_.mode == model::Mode::gpu && entry.own_worker->alive() &&
+         entry.implementation->options.device == model::Device::cuda;
 }
 
 void PointRun::drop(const std::string& why, bool record) {
@@ -99,7 +110,7 @@ void PointRun::run_timed() {
   });
   if (external) tensors_ = (supervisor_.options_.scratch / "problem.safetensors").string();
   open_worker();
-  if (planned_.with_controls && round_ == 0) run_controls();
+  if (planned_.with_controls && round_ == 0 && !no_device_) run_controls();
   for (Entry& entry : entries_) {
     if (supervisor_.stopping()) break;
     if (entry.record.status == Status::ok) make_ready(entry);

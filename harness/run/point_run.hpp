@@ -76,6 +76,7 @@ class PointRun {
   void note_unsupported(const Json& unsupported);
   void note_software(const Entry& entry, const Json& answer);
   bool open_external(Entry& entry);
+  bool keeps_process(const Entry& entry) const;
   bool make_ready(Entry& entry);
   Reply verify(Entry& entry, bool again);
   Reply check_foreign(Entry& entry, const Json& answer);
@@ -108,7 +109,8 @@ class PointRun {
   std::vector<Entry> entries_;
   std::unique_ptr<WorkerProcess> worker_;
   int generation_ = 0;
-  std::string tensors_;  // the problem's tensors, when an external implementation needs them
+  bool no_device_ = false;  // no problem was made, as nothing here could run on it
+  std::string tensors_;     // the problem's tensors, when an external implementation needs them
 };
 
 template <class Exchange>

@@ -105,7 +105,7 @@ void Supervisor::run_pass(const std::vector<std::size_t>& order, int round) {
     }
     ++steps_done_;
   }
-  end(device_worker_);
+  end_device_processes();
   progress_.step(steps_done_, steps_total_, "", 0);
 }
 

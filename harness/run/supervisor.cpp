@@ -126,8 +126,19 @@ void Supervisor::run_point(std::size_t index, int round, double allowance_s) {
 }
 
 void Supervisor::begin_experiment(const model::Experiment& experiment) {
-  if (device_experiment_ != &experiment) end(device_worker_);
+  if (device_experiment_ != &experiment) end_device_processes();
   device_experiment_ = &experiment;
+}
+
+void Supervisor::end_device_processes() {
+  end(device_worker_);
+  for (auto& [name, worker] : device_peers_) end(worker);
+  device_peers_.clear();
+}
+
+void Supervisor::note_no_device(const std::string& reason) {
+  if (!told_no_device_) progress_.note("nothing can run in mode gpu: " + reason);
+  told_no_device_ = true;
 }
 
 void Supervisor::note_status(const std::string& case_id, record::Status status) {

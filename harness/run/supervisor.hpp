@@ -104,6 +104,8 @@ class Supervisor {
   void begin_experiment(const model::Experiment& experiment);
   bool fits(std::size_t index, int round) const;
   void note_status(const std::string& case_id, record::Status status);
+  /// Said once in a run, whose every case it makes unsupported.
+  void note_no_device(const std::string& reason);
   double time_left_s() const { return options_.budget_s - elapsed_s(); }
   /// Charged to the budget, in earlier parts of the run too.
   double elapsed_s() const;
@@ -115,6 +117,7 @@ class Supervisor {
   void send(WorkerProcess& worker, const std::vector<Json>& requests, std::int64_t sleep_ns);
   Reply receive(WorkerProcess& worker, const char* verb, const Limits& limits);
   void end(std::unique_ptr<WorkerProcess>& worker);
+  void end_device_processes();
 
   const Plan& plan_;
   RunOptions options_;
@@ -132,7 +135,9 @@ class Supervisor {
   /// Mode gpu: kept for one experiment and round, so that the context is made once for all its
   /// points, and a round is a process.
   std::unique_ptr<WorkerProcess> device_worker_;
+  std::map<std::string, std::unique_ptr<WorkerProcess>> device_peers_;  // likewise, by name
   const model::Experiment* device_experiment_ = nullptr;
+  bool told_no_device_ = false;
   double lost_s_ = 0;  // to deadlines; not charged to the budget
   std::int64_t start_ns_ = 0;
   std::size_t steps_done_ = 0;

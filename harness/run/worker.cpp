@@ -162,6 +162,9 @@ Json Worker::open(const Json& request) {
   suite_range_.emplace(experiment_->suite + "/" + experiment_->name);
   point_range_.emplace(point_.text());
   cold_bytes_ = request.value("cold_bytes", std::int64_t{0});
+  if (mode_ == model::Mode::gpu && services_.no_device) {
+    if (const auto reason = services_.no_device()) return open_without_device(*reason);
+  }
   if (experiment_->kind == model::Kind::timed) {
     const Range range("problem");
     const std::int64_t before = measure::heap_bytes();
@@ -178,6 +181,15 @@ Json Worker::open(const Json& request) {
     write_tensors(request.at("tensors").get<std::string>(), experiment_->inputs(problem_.get()));
   }
   return {{"ok", true}, {"unsupported", supports}};
+}
+
+/// Problems for a GPU, and their oracle, take a CPU seconds each: not for want of a device.
+Json Worker::open_without_device(const std::string& reason) const {
+  Json supports = Json::object();
+  for (const Implementation& candidate : experiment().implementations) {
+    if (candidate.options.device == model::Device::cuda) supports[candidate.name] = reason;
+  }
+  return {{"ok", true}, {"unsupported", supports}, {"no_device", reason}};
 }
 
 Worker::Bound& Worker::bind(const Implementation& wanted) {

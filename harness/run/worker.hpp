@@ -17,6 +17,9 @@ namespace ashlar::run {
 struct WorkerServices {
   std::function<model::Json(int threads)> calibrate;
   std::function<std::unique_ptr<measure::Timer>(const model::ImplementationOptions&)> make_timer;
+  /// Why there is no GPU; nothing where there is one. Asked in mode gpu only, since looking makes a
+  /// context on the device.
+  std::function<std::optional<std::string>()> no_device;
 };
 
 /// Whether an implementation takes a point: its share of the budget first, then what it says itself
@@ -46,6 +49,7 @@ class Worker {
   model::Json dispatch(const model::Json& request);
   model::Json hello(const model::Json& request);
   model::Json open(const model::Json& request);
+  model::Json open_without_device(const std::string& reason) const;
   model::Json oracle(const model::Json& request);
   model::Json verify(const model::Json& request);
   model::Json verify_again(const model::Implementation& wanted, const model::Json& request);

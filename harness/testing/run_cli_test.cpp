@@ -185,6 +185,31 @@ TEST_CASE("a device that accepts no sample gives a row without samples, and no f
   CHECK_THAT(ended.errors, Contains("no accepted samples: made up"));
 }
 
+TEST_CASE("without a device mode gpu says so and makes no problem") {
+  const Folder folder;
+  const Ended ended = toy_run(folder, {"toy", "--only", "device", "--mode", "gpu"});
+  INFO(ended.errors);
+  REQUIRE(ended.status == 0);
+  const record::RecordSet set = records(folder);
+  const auto cases = by_implementation(set);
+  REQUIRE(cases.contains("on-device"));
+  if (std::filesystem::exists(folder / "toy-problem-was-made")) {
+    CHECK(cases.at("on-device").status == record::Status::ok);  // there is a device
+    return;
+  }
+  CHECK(set.cases.size() == 4);
+  for (const record::CaseRecord& record : set.cases) {
+    INFO(record.key);
+    CHECK(record.status == record::Status::unsupported);
+    CHECK(record.reason == cases.at("on-device").reason);
+    const std::string line = "nothing can run in mode gpu: " + record.reason.value_or("");
+    const auto first = ended.errors.find(line);
+    REQUIRE(first != std::string::npos);
+    CHECK(ended.errors.find(line, first + 1) == std::string::npos);
+  }
+  CHECK(set.checks.empty());  // no control without a problem
+}
+
 TEST_CASE("a wrong answer in one round of several still ends in 2") {
   const Folder folder;
   const Ended ended =

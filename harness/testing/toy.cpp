@@ -165,6 +165,7 @@ Suite toy_suite() {
   declare_scale(suite);
   declare_misbehave(suite);
   declare_foreign(suite);
+  declare_device(suite);
   declare_descent(suite);
   suite.validate();
   return suite;

@@ -14,6 +14,7 @@ namespace ashlar::testing {
 namespace {
 
 using model::Method;
+using model::Point;
 using model::Stream;
 using model::Suite;
 using model::Tier;
@@ -88,6 +89,12 @@ void wrong_at_first(const ScaleProblem& problem, ScaleAnswer& answer) {
   if (first) answer.y[0] += 1;
 }
 
+/// Leaves a file behind, so that a test sees whether the problem was made.
+ScaleProblem make_traced_scale(const Point& point, std::uint64_t seed) {
+  std::ofstream("toy-problem-was-made") << "\n";
+  return make_scale(point, seed);
+}
+
 }  // namespace
 
 void declare_misbehave(Suite& suite) {
@@ -133,6 +140,22 @@ void declare_foreign(Suite& suite) {
       .external(Tier::peer, "refuses", peer("refuses"))
       .external(Tier::peer, "refuses-later", peer("refuses-later"))
       .add(Tier::reference, "fine", scale_loop)
+      .control("factor-forgotten", factor_forgotten);
+}
+
+/// Mode gpu alone has it.
+void declare_device(Suite& suite) {
+  suite.experiment<ScaleProblem, ScaleAnswer>("device")
+      .about("implementations that need a GPU")
+      .axis("length", {64, 256})
+      .keep([](const Point&, model::Mode mode) { return mode == model::Mode::gpu; })
+      .problem(make_traced_scale)
+      .inputs(scale_inputs)
+      .work(scale_work)
+      .oracle("product in double", scale_in_double, scale_tolerance)
+      .add(Tier::cuda, "on-device", scale_loop, {.device = model::Device::cuda})
+      .external(Tier::peer, "python-on-device", {"python3", "harness/testing/toy_peer.py"},
+                {.device = model::Device::cuda})
       .control("factor-forgotten", factor_forgotten);
 }
 

@@ -32,5 +32,6 @@ void factor_forgotten(const ScaleProblem& problem, ScaleAnswer& answer);
 /// Implementations that crash, hang, hoard, lie, in this program and in others.
 void declare_misbehave(model::Suite& suite);
 void declare_foreign(model::Suite& suite);
+void declare_device(model::Suite& suite);
 
 }  // namespace ashlar::testing

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "impls/core/cuda/device.hpp"
+#include "impls/flashattention2/cuda_strides.hpp"
 
 namespace ashlar::flashattention2 {
 namespace {
@@ -28,8 +29,11 @@ kernel::LaunchBackward backward_launcher(PassKind kind) {
 }
 
 template <class Element>
-kernel::LaunchBackward backward_launcher(Index head_dim, PassKind kind) {
-  return head_dim == 64 ? backward_launcher<Element, 64>(kind)
+kernel::LaunchBackward backward_launcher(const AttentionParams& params) {
+  const Index head_dim = params.head_dim();
+  const PassKind kind = kernel::kind_of(params);
+  if (head_dim == 64) return backward_launcher<Element, 64>(kind);
+  return head_dim == 96 ? backward_launcher<Element, 96>(kind)
                         : backward_launcher<Element, 128>(kind);
 }
 
@@ -41,11 +45,18 @@ std::optional<std::string> cuda_backward_unsupported(const AttentionParams& para
 }
 
 CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device)
-    : plan_(kernel::backward_plan(supported_backward(device),
-                                  core::cuda::device_status().multiprocessors)),
-      launch_(device.q.dtype == core::DType::f16
-                  ? backward_launcher<core::Float16>(device.head_dim(), plan_.kind)
-                  : backward_launcher<core::BFloat16>(device.head_dim(), plan_.kind)),
+    : CudaBackwardLaunch(device,
+                         kernel::backward_plan(supported_backward(device),
+                                               core::cuda::device_status().multiprocessors),
+                         device.q.dtype == core::DType::f16
+                             ? backward_launcher<core::Float16>(device)
+                             : backward_launcher<core::BFloat16>(device)) {}
+
+CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device,
+                                       const kernel::BackwardPlan& plan,
+                                       kernel::LaunchBackward launch)
+    : plan_(plan),
+      launch_(launch),
       lse_log2_(kernel::float_buffer(plan_.statistics_floats)),
       delta_(kernel::float_buffer(plan_.statistics_floats)),
       dq_sums_(kernel::float_buffer(plan_.sums_floats)),

@@ -1,8 +1,8 @@
 #pragma once
 // FlashAttention-2's backward pass on tensor cores of compute capability 8.0 and later (mma.sync):
 // Dao, arXiv 2307.08691, Algorithm 2 and section 3.2; cuda_backward_block.hpp has the design. Head
-// sizes 64 and 128, f16 and bf16, sums in float; windows, softcap, dropout and packed sequences. No
-// CUDA types, so that every build reads this header.
+// sizes 64, 96 and 128, f16 and bf16, sums in float; windows, softcap, dropout and packed
+// sequences. No CUDA types, so that every build reads this header.
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -30,6 +30,9 @@ class CudaBackwardLaunch {
   /// cu_seqlens are on the host. Throws std::invalid_argument for what validate_backward() and
   /// cuda_backward_unsupported() name, std::bad_alloc when device memory is short.
   explicit CudaBackwardLaunch(const AttentionParams& device);
+  /// With the plan and kernels of another schedule, for a problem that they can take.
+  CudaBackwardLaunch(const AttentionParams& device, const kernel::BackwardPlan& plan,
+                     kernel::LaunchBackward launch);
 
   /// Starts the kernels on `stream` (a cudaStream_t; null is the default stream) and returns. One
   /// call at a time. Throws std::runtime_error when a launch fails.
@@ -63,10 +66,11 @@ class CudaBackward {
 };
 
 /// Forward and backward pass in turn, the second reading what the first wrote.
-class CudaBothPasses {
+template <class ForwardLaunch>
+class CudaPasses {
  public:
-  /// Throws what CudaLaunch, CudaBackwardLaunch and CudaGradientProblem throw.
-  explicit CudaBothPasses(const AttentionParams& host)
+  /// Throws what ForwardLaunch, CudaBackwardLaunch and CudaGradientProblem throw.
+  explicit CudaPasses(const AttentionParams& host)
       : problem_(host, CudaGradientProblem::Passes::both),
         forward_(problem_.params()),
         backward_(problem_.params()) {}
@@ -81,8 +85,9 @@ class CudaBothPasses {
 
  private:
   CudaGradientProblem problem_;
-  CudaLaunch forward_;
+  ForwardLaunch forward_;
   CudaBackwardLaunch backward_;
 };
+using CudaBothPasses = CudaPasses<CudaLaunch>;
 
 }  // namespace ashlar::flashattention2

@@ -29,6 +29,7 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
   using Base::arguments_;
   using Base::column_warp;
   using Base::first_key;
+  using Base::first_query;
   using Base::first_row;
   using Base::head_kv;
   using Base::head_of;
@@ -37,6 +38,7 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
   using Base::kScoreTiles;
   using Base::lane;
   using Base::machine_;
+  using Base::query_warp;
   using Base::sequence;
   using typename Base::Part;
   using typename Base::RowValues;
@@ -57,12 +59,13 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
  private:
   static constexpr int kKeyTiles = Config::kKeyWidth / 8;      // of dK and dV
   static constexpr int kQueryTiles = Config::kQueryWidth / 8;  // of dQ
+  static constexpr int kQueryRowTiles = Config::kWarpQueries / 16;
   using KeyGradient = float[2][kKeyTiles][4];
 
-  template <int Tiles>
-  static ASHLAR_KERNEL_CODE void clear(float (&tiles)[2][Tiles][4]) {
+  template <int RowTiles, int Tiles>
+  static ASHLAR_KERNEL_CODE void clear(float (&tiles)[RowTiles][Tiles][4]) {
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < RowTiles; ++m) {
       ASHLAR_UNROLL
       for (int n = 0; n < Tiles; ++n) {
         ASHLAR_UNROLL
@@ -183,8 +186,7 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
     const int a_lane = scores + swizzled_offset<Config::kRows>(
                                     a_row.row, first_key() / kChunkElements + a_row.chunk);
     const int b_lane =
-        rows + swizzled_offset<Config::kRows>(
-                   b_row.row, key_warp() * (Config::kKeyWidth / kChunkElements) + b_row.chunk);
+        rows + share_lane_offset<Config::kRows, Config::kKeyWidth>(b_row, key_warp());
     ASHLAR_UNROLL
     for (int k = 0; k < Config::kRows / 16; ++k) {
       Fragment a[2];
@@ -195,7 +197,8 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
       ASHLAR_UNROLL
       for (int n = 0; n < kKeyTiles; n += 2) {
         const Fragment b = machine_.load_matrices_transposed(
-            fragment_offset<Config::kRows>(b_lane, 16 * k, n / 2));
+            share_fragment_offset<Config::kRows, Config::kKeyWidth>(b_lane, 16 * k, key_warp(),
+                                                                    n / 2));
         multiply_pair(result, n, a, b);
       }
     }
@@ -203,26 +206,25 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
 
   /// dQ of this row block from this column block, added to the sums.
   ASHLAR_KERNEL_CODE void add_query_gradient(const Step& step) {
-    float result[2][kQueryTiles][4];
+    float result[kQueryRowTiles][kQueryTiles][4];
     clear(result);
     const LaneRow row = lane_row_major(lane());
     const int a_lane = Config::kScoreGradientOffset +
-                       swizzled_offset<Config::kRows>(first_row() + row.row, row.chunk);
-    const int b_lane =
-        Config::kKeyOffset +
-        swizzled_offset<Config::kColumns>(
-            row.row, column_warp() * (Config::kQueryWidth / kChunkElements) + row.chunk);
+                       swizzled_offset<Config::kRows>(first_query() + row.row, row.chunk);
+    const int b_lane = Config::kKeyOffset +
+                       share_lane_offset<Config::kColumns, Config::kQueryWidth>(row, query_warp());
     ASHLAR_UNROLL
     for (int k = 0; k < Config::kColumns / 16; ++k) {
-      Fragment a[2];
+      Fragment a[kQueryRowTiles];
       ASHLAR_UNROLL
-      for (int m = 0; m < 2; ++m) {
+      for (int m = 0; m < kQueryRowTiles; ++m) {
         a[m] = machine_.load_matrices(fragment_offset<Config::kRows>(a_lane, 16 * m, k));
       }
       ASHLAR_UNROLL
       for (int n = 0; n < kQueryTiles; n += 2) {
         const Fragment b = machine_.load_matrices_transposed(
-            fragment_offset<Config::kColumns>(b_lane, 16 * k, n / 2));
+            share_fragment_offset<Config::kColumns, Config::kQueryWidth>(b_lane, 16 * k,
+                                                                         query_warp(), n / 2));
         multiply_pair(result, n, a, b);
       }
     }
@@ -232,7 +234,7 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
         padded_row<Config>(arguments_, sequence(), head_of(step), step.block) * Config::kHeadDim +
         machine_.thread();
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < kQueryRowTiles; ++m) {
       ASHLAR_UNROLL
       for (int n = 0; n < kQueryTiles; ++n) {
         ASHLAR_UNROLL
@@ -243,11 +245,11 @@ class BackwardBlock : public BackwardScores<Config, Machine> {
     }
   }
 
-  template <int Tiles>
-  ASHLAR_KERNEL_CODE void multiply_pair(float (&result)[2][Tiles][4], int n, const Fragment (&a)[2],
-                                        const Fragment& b) {
+  template <int RowTiles, int Tiles>
+  ASHLAR_KERNEL_CODE void multiply_pair(float (&result)[RowTiles][Tiles][4], int n,
+                                        const Fragment (&a)[RowTiles], const Fragment& b) {
     ASHLAR_UNROLL
-    for (int m = 0; m < 2; ++m) {
+    for (int m = 0; m < RowTiles; ++m) {
       machine_.multiply_add(result[m][n], a[m], b.word[0], b.word[1]);
       machine_.multiply_add(result[m][n + 1], a[m], b.word[2], b.word[3]);
     }

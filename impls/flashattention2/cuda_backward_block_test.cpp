@@ -4,26 +4,17 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <limits>
 #include <vector>
 
-#include "impls/flashattention2/cuda_backward_block.hpp"
-#include "impls/flashattention2/cuda_backward_plan.hpp"
-#include "impls/flashattention2/cuda_backward_rows.hpp"
-#include "impls/flashattention2/cuda_model_checks.hpp"
-#include "impls/flashattention2/test_gradient_yardstick.hpp"
+#include "impls/flashattention2/cuda_backward_model_checks.hpp"
 #include "impls/flashattention2/test_problem.hpp"
 
 namespace ashlar::flashattention2::backward_on_model {
 namespace {
 
-using kernel::BackwardArguments;
-using kernel::BackwardBlock;
 using kernel::BackwardConfig;
 using kernel::ModelThread;
 using kernel::PassKind;
-using kernel::QueryGradientBlock;
-using kernel::StatisticsBlock;
 using testing::Problem;
 using testing::Shape;
 
@@ -32,53 +23,32 @@ constexpr core::DType kBrain = core::DType::bf16;
 /// Few, so that a deterministic pass has blocks with several column blocks.
 constexpr int kMultiprocessors = 2;
 
-template <class Element, class Config>
-void run_config(const kernel::BackwardPlan& plan, bool falling) {
-  using Machine = ModelThread<Element>;
-  const BackwardArguments& arguments = plan.arguments;
-  testing::run_on_model<StatisticsBlock<Config, Machine>, Machine>(arguments, plan.rows,
-                                                                   kernel::kRowThreads, 0, falling);
-  testing::run_on_model<BackwardBlock<Config, Machine>, Machine>(
-      arguments, plan.columns, Config::kThreads, Config::kSharedBytes, falling);
-  testing::run_on_model<QueryGradientBlock<Config, Machine>, Machine>(
-      arguments, plan.rows, kernel::kRowThreads, 0, falling);
-}
-
 template <class Element, int HeadDim>
 void run_kind(const kernel::BackwardPlan& plan, bool falling) {
+  using testing::run_backward_on_model;
+  using Machine = ModelThread<Element>;
   switch (plan.kind) {
     case PassKind::full:
-      return run_config<Element, BackwardConfig<HeadDim, PassKind::full>>(plan, falling);
+      return run_backward_on_model<BackwardConfig<HeadDim, PassKind::full>, Machine>(plan, falling);
     case PassKind::causal:
-      return run_config<Element, BackwardConfig<HeadDim, PassKind::causal>>(plan, falling);
+      return run_backward_on_model<BackwardConfig<HeadDim, PassKind::causal>, Machine>(plan,
+                                                                                       falling);
     case PassKind::general:
-      return run_config<Element, BackwardConfig<HeadDim, PassKind::general>>(plan, falling);
+      return run_backward_on_model<BackwardConfig<HeadDim, PassKind::general>, Machine>(plan,
+                                                                                        falling);
   }
 }
 
 template <class Element>
 void run_head_dim(const kernel::BackwardPlan& plan, Index head_dim, bool falling) {
-  head_dim == 64 ? run_kind<Element, 64>(plan, falling) : run_kind<Element, 128>(plan, falling);
+  if (head_dim == 64) return run_kind<Element, 64>(plan, falling);
+  head_dim == 96 ? run_kind<Element, 96>(plan, falling) : run_kind<Element, 128>(plan, falling);
 }
 
-/// All of a pass, its workspace full of NaN where a kernel must write before it reads.
 void run_model(const AttentionParams& params, bool falling) {
   REQUIRE_FALSE(kernel::backward_unsupported(params));
   kernel::BackwardPlan plan = kernel::backward_plan(params, kMultiprocessors);
-  const auto floats = [](std::int64_t count, float value) {
-    return std::vector<float>(static_cast<std::size_t>(count), value);
-  };
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  std::vector<float> lse = floats(plan.statistics_floats, kNan);
-  std::vector<float> delta = floats(plan.statistics_floats, kNan);
-  std::vector<float> sums = floats(plan.sums_floats, 0);
-  plan.arguments.lse_log2 = lse.data();
-  plan.arguments.delta = delta.data();
-  plan.arguments.dq_sums = sums.data();
-  if (params.packed()) {
-    plan.arguments.features.cu_seqlens_q = params.cu_seqlens_q.data();
-    plan.arguments.features.cu_seqlens_k = params.cu_seqlens_k.data();
-  }
+  const testing::ModelWorkspace workspace(plan, params);
   params.q.dtype == kHalf ? run_head_dim<core::Float16>(plan, params.head_dim(), falling)
                           : run_head_dim<core::BFloat16>(plan, params.head_dim(), falling);
 }
@@ -92,16 +62,6 @@ std::vector<std::uint16_t> bits_of(std::initializer_list<const core::Tensor<4>*>
   return bits;
 }
 
-void judge(const AttentionParams& params) {
-  const testing::GradientJudgement judgement =
-      testing::judge_gradients(params, testing::expect_gradients(params), {});
-  for (std::size_t which = 0; which < 3; ++which) {
-    INFO((which == 0 ? "dq" : which == 1 ? "dk" : "dv"));
-    CHECK(judgement.off[which] <= 1);
-    CHECK(judgement.over_plain[which] <= 1);
-  }
-}
-
 /// Both modes, one with the first warp ahead of the others and one with the last: a missing barrier
 /// is seen in one of the two at least. dk and dv do not depend on the mode.
 void check(Problem& problem) {
@@ -113,7 +73,7 @@ void check(Problem& problem) {
     params.deterministic = deterministic;
     problem.poison_gradients();
     run_model(params, deterministic);
-    judge(params);
+    testing::check_gradients(params);
     if (deterministic) {
       const bool same = bits_of({&problem.dk, &problem.dv}) == bits;
       CHECK(same);
@@ -149,6 +109,18 @@ TEST_CASE(
 TEST_CASE("the backward kernel's code on the model: several heads, groups and batches") {
   check_shape({20, 130, 64, true, kBrain, 2, 2, 1});
   check_shape({10, 65, 128, false, kHalf, 1, 3, 1});
+}
+
+TEST_CASE("the backward kernel's code on the model: head size 96") {
+  check_shape({1, 1, 96, false, kHalf});
+  check_shape({113, 140, 96, false, kBrain});
+  check_shape({140, 132, 96, true, kHalf, 1, 2, 1});
+  check_shape({5, 2, 96, true, kBrain});
+  check_shape({100, 90, 96, false, kHalf, 1, 1, 1, {20, 3}});
+  check_shape({40, 70, 96, true, kHalf, 1, 1, 1, {}, 2.0F});
+  const Dropout dropout{.probability = 0.3F, .seed = 9, .offset = 5};
+  check_shape({70, 100, 96, true, kBrain, 1, 1, 1, {}, 0, dropout});
+  check_shape(testing::packed_shape({1, 1, 96, true, kHalf, 1, 2, 1}, {{1, 5}, {0, 9}, {70, 60}}));
 }
 
 TEST_CASE("the backward kernel's code on the model: windows") {
@@ -201,7 +173,7 @@ TEST_CASE("the backward kernel's code on the model: what lies behind the last ro
     params.q = queries.view();
     params.dout = gradients.view();
     run_model(params, false);
-    judge(problem.params());
+    testing::check_gradients(problem.params());
   }
 }
 
@@ -230,6 +202,7 @@ TEST_CASE("places of dQ's sums: a permutation of the tile") {
     CHECK(std::count(seen.begin(), seen.end(), 1) == static_cast<std::ptrdiff_t>(seen.size()));
   };
   check_places(BackwardConfig<64, PassKind::full>());
+  check_places(BackwardConfig<96, PassKind::full>());
   check_places(BackwardConfig<128, PassKind::full>());
 }
 

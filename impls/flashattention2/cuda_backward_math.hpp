@@ -5,11 +5,12 @@
 // One thread block of 8 warps takes a column block of one K/V head and walks along the row blocks
 // that see it (Dao, arXiv 2307.08691, Algorithm 2 and section 3.2), for every query head of the
 // group in turn, so that dK and dV are summed over the group where they accumulate. Warps share the
-// five products as follows (head size 64 / 128):
-//   S, dP    rows x columns       a warp has 32 rows and 64 / 32 columns
+// five products as follows (head size 64 / 96 / 128):
+//   S, dP    rows x columns       a warp has 32 rows and 64 / 32 / 32 columns
 //   dV, dK   columns x head size  32 columns and half of the head size
-//   dQ       rows x head size     32 rows and 32 elements
-// 192 registers of a thread are accumulators in both cases.
+//   dQ       rows x head size     32 / 16 / 32 rows and 32 / 48 / 32 elements
+// 192 registers of a thread are accumulators, 160 at head size 96, whose tiles take the shared
+// memory of 128.
 //
 // What a pass keeps beside its tensors is padded to whole row blocks, so that the kernel reads and
 // adds without looking at bounds: of every row lse in log2 units (+infinity where there is no row)
@@ -28,7 +29,7 @@ namespace ashlar::flashattention2::kernel {
 
 template <int HeadDim, PassKind Kind>
 struct BackwardConfig {
-  static_assert(HeadDim == 64 || HeadDim == 128);
+  static_assert(HeadDim == 64 || HeadDim == 96 || HeadDim == 128);
   static constexpr int kHeadDim = HeadDim;
   static constexpr PassKind kKind = Kind;
   static constexpr bool kGeneral = Kind == PassKind::general;
@@ -37,19 +38,24 @@ struct BackwardConfig {
   static constexpr int kColumns = kTile.columns;
   static constexpr int kThreads = kTile.threads();
 
-  // S, dP and dQ: warp w has rows w % kRowWarps, and columns or elements w / kRowWarps.
+  // S and dP: warp w has rows w % kRowWarps, and columns w / kRowWarps.
   static constexpr int kWarpRows = 32;
   static constexpr int kRowWarps = kRows / kWarpRows;
   static constexpr int kColumnWarps = kTile.warps / kRowWarps;
   static constexpr int kWarpColumns = kColumns / kColumnWarps;
-  static constexpr int kQueryWidth = HeadDim / kColumnWarps;
+  // dQ: rows w % kQueryWarps, elements w / kQueryWarps. A share of 24 elements would not be whole
+  // tiles, so at head size 96 twice as many warps share the rows.
+  static constexpr int kWarpQueries = HeadDim == 96 ? 16 : 32;
+  static constexpr int kQueryWarps = kRows / kWarpQueries;
+  static constexpr int kQueryWidth = HeadDim / (kTile.warps / kQueryWarps);
   // dK and dV: columns w % kKeyWarps, elements w / kKeyWarps.
   static constexpr int kWarpKeys = 32;
   static constexpr int kKeyWarps = kColumns / kWarpKeys;
   static constexpr int kKeyWidth = HeadDim / (kTile.warps / kKeyWarps);
 
-  static constexpr int kColumnBytes = kColumns * HeadDim * 2;  // a tile of K or V
-  static constexpr int kRowBytes = kRows * HeadDim * 2;        // a tile of Q or dO
+  static constexpr int kPaddedDim = padded_head_dim(HeadDim);
+  static constexpr int kColumnBytes = kColumns * kPaddedDim * 2;  // a tile of K or V
+  static constexpr int kRowBytes = kRows * kPaddedDim * 2;        // a tile of Q or dO
   static constexpr int kKeyOffset = 0;
   static constexpr int kValueOffset = kKeyOffset + kColumnBytes;
   static constexpr int kQueryOffset = kValueOffset + kColumnBytes;  // two of them
@@ -134,8 +140,8 @@ ASHLAR_HOST_DEVICE std::int64_t copy_floats(const BackwardArguments& arguments) 
   return std::int64_t{arguments.heads_q} * arguments.row_blocks * Config::kRows * Config::kHeadDim;
 }
 
-/// Where an accumulator of dQ lies among the floats of its row block: tile m of two, tile n,
-/// element i, and the thread.
+/// Where an accumulator of dQ lies among the floats of its row block: tiles m and n, element i, and
+/// the thread.
 template <class Config>
 ASHLAR_HOST_DEVICE constexpr int query_gradient_offset(int m, int n, int i) {
   return ((m * (Config::kQueryWidth / 8) + n) * 4 + i) * Config::kThreads;
@@ -144,9 +150,10 @@ ASHLAR_HOST_DEVICE constexpr int query_gradient_offset(int m, int n, int i) {
 /// The same by row of the block and element of the head.
 template <class Config>
 ASHLAR_HOST_DEVICE constexpr int query_gradient_place(int row, int element) {
-  const int warp = row / Config::kWarpRows + Config::kRowWarps * (element / Config::kQueryWidth);
+  const int warp =
+      row / Config::kWarpQueries + Config::kQueryWarps * (element / Config::kQueryWidth);
   const int lane = row % 8 * 4 + element % 8 / 2;
-  return query_gradient_offset<Config>(row % Config::kWarpRows / 16,
+  return query_gradient_offset<Config>(row % Config::kWarpQueries / 16,
                                        element % Config::kQueryWidth / 8,
                                        row % 16 / 8 * 2 + element % 2) +
          warp * kWarpSize + lane;

@@ -29,13 +29,13 @@ const std::vector<BackwardPass>& backward_passes() {
              .dtypes = {core::DType::f16, core::DType::bf16},
              .run = run,
              .features = Features::all(),
-             .head_dims = {64, 128}}};
+             .head_dims = {64, 96, 128}}};
   }();
   return passes;
 }
 
 const std::vector<Index>& backward_head_dims() {
-  static const std::vector<Index> dims{64, 128};
+  static const std::vector<Index> dims{64, 128, 96};
   return dims;
 }
 

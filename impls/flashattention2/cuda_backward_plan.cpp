@@ -32,7 +32,7 @@ void set_gradient_tensors(BackwardArguments& arguments, const AttentionParams& p
 }  // namespace
 
 std::optional<std::string> backward_unsupported(const AttentionParams& params) {
-  if (auto reason = common_unsupported(params, {64, 128})) return reason;
+  if (auto reason = common_unsupported(params, {64, 96, 128})) return reason;
   if (params.heads_q() > kGridLimit || params.sequences() > kGridLimit) {
     return "more than 65535 heads or sequences";
   }

@@ -23,7 +23,9 @@ class RowsBlock {
 
  protected:
   static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
-  static constexpr int kRowsPerPass = kRowThreads / kRowChunks;
+  // A power of two, so that all threads of a row are in one warp; those beyond its chunks idle.
+  static constexpr int kRowLanes = padded_head_dim(Config::kHeadDim) / kChunkElements;
+  static constexpr int kRowsPerPass = kRowThreads / kRowLanes;
   static constexpr int kPasses = Config::kRows / kRowsPerPass;
 
   ASHLAR_KERNEL_CODE int block() const { return static_cast<int>(machine_.block().x); }
@@ -31,9 +33,10 @@ class RowsBlock {
   /// Whether the sequence has this row block at all: the grid is that of the longest.
   ASHLAR_KERNEL_CODE bool exists() const { return block() * Config::kRows < sequence_.seqlen_q; }
   ASHLAR_KERNEL_CODE int row_of(int pass) const {
-    return machine_.thread() / kRowChunks + pass * kRowsPerPass;
+    return machine_.thread() / kRowLanes + pass * kRowsPerPass;
   }
-  ASHLAR_KERNEL_CODE int chunk() const { return machine_.thread() % kRowChunks; }
+  ASHLAR_KERNEL_CODE int chunk() const { return machine_.thread() % kRowLanes; }
+  ASHLAR_KERNEL_CODE bool idle() const { return kRowLanes > kRowChunks && chunk() >= kRowChunks; }
   ASHLAR_KERNEL_CODE bool inside(int row) const {
     return block() * Config::kRows + row < sequence_.seqlen_q;
   }
@@ -66,9 +69,9 @@ class StatisticsBlock : public RowsBlock<Config, Machine> {
     ASHLAR_UNROLL
     for (int pass = 0; pass < Base::kPasses; ++pass) {
       const int row = Base::row_of(pass);
-      float sum = Base::inside(row) ? product(row) : 0.0F;
+      float sum = Base::inside(row) && !Base::idle() ? product(row) : 0.0F;
       ASHLAR_UNROLL
-      for (int lanes = 1; lanes < Base::kRowChunks; lanes *= 2) {
+      for (int lanes = 1; lanes < Base::kRowLanes; lanes *= 2) {
         sum += machine_.shuffle_xor(sum, lanes);
       }
       if (Base::chunk() != 0) continue;
@@ -116,7 +119,7 @@ class QueryGradientBlock : public RowsBlock<Config, Machine> {
     ASHLAR_UNROLL
     for (int pass = 0; pass < Base::kPasses; ++pass) {
       const int row = Base::row_of(pass);
-      if (!Base::inside(row)) continue;
+      if (!Base::inside(row) || Base::idle()) continue;
       float sums[kChunkElements] = {};
       for (int copy = 0; copy < arguments_.copies; ++copy) {
         const float* const from =

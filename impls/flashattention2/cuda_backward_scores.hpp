@@ -44,11 +44,15 @@ class BackwardScores {
   }
   ASHLAR_KERNEL_CODE int warp() const { return machine_.thread() / kWarpSize; }
   ASHLAR_KERNEL_CODE int lane() const { return machine_.thread() % kWarpSize; }
-  /// What a warp has of S, dP and dQ, and of dK and dV.
+  /// What a warp has of S and dP, of dQ, and of dK and dV.
   ASHLAR_KERNEL_CODE int first_row() const {
     return warp() % Config::kRowWarps * Config::kWarpRows;
   }
   ASHLAR_KERNEL_CODE int column_warp() const { return warp() / Config::kRowWarps; }
+  ASHLAR_KERNEL_CODE int first_query() const {
+    return warp() % Config::kQueryWarps * Config::kWarpQueries;
+  }
+  ASHLAR_KERNEL_CODE int query_warp() const { return warp() / Config::kQueryWarps; }
   ASHLAR_KERNEL_CODE int first_key() const {
     return warp() % Config::kKeyWarps * Config::kWarpKeys;
   }

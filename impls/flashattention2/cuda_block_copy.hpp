@@ -45,12 +45,12 @@ template <int Rows, int HeadDim, int Threads, class Machine>
 ASHLAR_KERNEL_CODE void store_tile(Machine& machine, int from, std::uint16_t* to,
                                    std::int64_t row_stride, int rows) {
   constexpr int kRowChunks = HeadDim / kChunkElements;
-  constexpr int kRowsPerPass = Threads / kRowChunks;
+  static_assert(Rows * kRowChunks % Threads == 0);
   const int thread = machine.thread();
-  const int chunk = thread % kRowChunks;
   ASHLAR_UNROLL
-  for (int pass = 0; pass < Rows / kRowsPerPass; ++pass) {
-    const int row = thread / kRowChunks + pass * kRowsPerPass;
+  for (int pass = 0; pass < Rows * kRowChunks / Threads; ++pass) {
+    const int row = (thread + pass * Threads) / kRowChunks;
+    const int chunk = (thread + pass * Threads) % kRowChunks;
     if (row < rows) {
       machine.store_chunk(to + row * row_stride + chunk * kChunkElements,
                           machine.load_chunk(from + swizzled_offset<Rows>(row, chunk)));

@@ -15,6 +15,7 @@
 namespace ashlar::flashattention2 {
 namespace {
 
+using testing::answer_of;
 using testing::check_rows;
 using testing::Problem;
 using testing::Shape;
@@ -53,21 +54,6 @@ void run_order(const AttentionParams& params, bool falling) {
     default:
       return run_kind<Element, 256>(params, falling);
   }
-}
-
-std::vector<double> answer_of(const AttentionParams& params) {
-  std::vector<double> answer;
-  for (Index b = 0; b < params.batch(); ++b) {
-    for (Index h = 0; h < params.heads_q(); ++h) {
-      for (Index r = 0; r < params.seqlen_q(); ++r) {
-        for (Index d = 0; d < params.head_dim(); ++d) {
-          answer.push_back(testing::read(params.out, b, r, h, d));
-        }
-        answer.push_back(params.lse(b, h, r));
-      }
-    }
-  }
-  return answer;
 }
 
 /// With the first warp ahead of the others and with the last one: a missing barrier is seen in one

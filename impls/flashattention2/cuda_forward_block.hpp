@@ -42,6 +42,7 @@ struct alignas(16) ThreadSums {
 
 template <class Config, class Machine>
 class ForwardBlock : public ForwardScores<Config, Machine> {
+ protected:
   using Base = ForwardScores<Config, Machine>;
   using Base::arguments_;
   using Base::kRowTiles;
@@ -58,8 +59,35 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
     const BlockPlace place = Base::place();
     // The grid is that of the longest sequence.
     if (Config::kGeneral && place.row_begin >= place.sequence.seqlen_q) return;
+    clear();
+    const ColumnBlocks columns = columns_of<Config>(arguments_, place);
+    if (columns.end > columns.begin) {
+      load_queries(place);
+      load_keys<true>(columns.end - 1);
+      for (int block = columns.end - 1; block >= columns.begin; --block) visit(block, columns);
+    }
+    finish();
+  }
+
+ protected:
+  static constexpr int kOutTiles = Config::kHeadDim / 8;  // n8 tiles of O
+  static constexpr int kSumsBytes = static_cast<int>(sizeof(ThreadSums));
+  /// A number for each row of a thread; up to four of them can wait in shared memory.
+  struct MoreSums {
+    float row[kThreadRows];
+  };
+  using Sums = std::conditional_t<(kThreadRows <= 4), ThreadSums, MoreSums>;
+  static_assert(kThreadRows <= 4 || !(Config::kSumsInShared || Config::kMaximaInShared));
+  using Weights = Fragment[kRowTiles][kScoreTiles / 2];  // P in 16 bits, as A fragments
+
+  static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
+
+  /// Nothing seen yet.
+  ASHLAR_KERNEL_CODE void clear() {
+    Sums maxima;
     ASHLAR_UNROLL
-    for (int r = 0; r < kThreadRows; ++r) maximum_[r] = -INFINITY;
+    for (int r = 0; r < kThreadRows; ++r) maxima.row[r] = -INFINITY;
+    keep_maxima(maxima);
     keep_sums(Sums{});
     ASHLAR_UNROLL
     for (int m = 0; m < kRowTiles; ++m) {
@@ -69,37 +97,23 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
         for (int i = 0; i < 4; ++i) out_[m][n][i] = 0;
       }
     }
-    const ColumnBlocks columns = columns_of<Config>(arguments_, place);
-    if (columns.end > columns.begin) {
-      const Strides& q = arguments_.q_strides;
-      load_tile<Config::kRows, Config::kHeadDim, Config::kThreads, true>(
-          machine_, Config::kQueryOffset,
-          arguments_.q + place.sequence.batch * q.batch + place.head * q.head +
-              (place.sequence.first_q + place.row_begin) * q.row,
-          q.row, place.sequence.seqlen_q - place.row_begin);
-      load_keys<true>(columns.end - 1);
-      for (int block = columns.end - 1; block >= columns.begin; --block) visit(block, columns);
-    }
-    finish();
   }
 
- private:
-  static constexpr int kOutTiles = Config::kHeadDim / 8;  // n8 tiles of O
-  static constexpr int kSumsBytes = static_cast<int>(sizeof(ThreadSums));
-  struct RegisterSums {
-    float row[kThreadRows];
-  };
-  using Sums = std::conditional_t<Config::kSumsInShared, ThreadSums, RegisterSums>;
-  using Weights = Fragment[kRowTiles][kScoreTiles / 2];  // P in 16 bits, as A fragments
-
-  static constexpr int kRowChunks = Config::kHeadDim / kChunkElements;
+  ASHLAR_KERNEL_CODE void load_queries(const BlockPlace& place) {
+    const Strides& q = arguments_.q_strides;
+    load_tile<Config::kRows, Config::kHeadDim, Config::kThreads, true>(
+        machine_, Config::kQueryOffset,
+        arguments_.q + place.sequence.batch * q.batch + place.head * q.head +
+            (place.sequence.first_q + place.row_begin) * q.row,
+        q.row, place.sequence.seqlen_q - place.row_begin);
+  }
 
   /// A block of K or V. Rows of V beyond the end must be zeros: their weights are 0, but 0 * NaN is
   /// NaN.
   template <bool Bounded>
   ASHLAR_KERNEL_CODE void load_columns(int to, const std::uint16_t* tensor, const Strides& s,
                                        int block) {
-    const GridIndex index = machine_.block();
+    const auto index = machine_.block();
     const SequencePlace sequence = sequence_place<Config::kKind>(
         arguments_.features, static_cast<int>(index.z), arguments_.seqlen_q, arguments_.seqlen_k);
     const int column = block * Config::kColumns;
@@ -202,11 +216,29 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
     }
   }
 
+  /// The running maxima of this thread's rows, times scale_log2. Loops around ForwardBlock take
+  /// registers of their own, so there these are in shared memory too.
+  ASHLAR_KERNEL_CODE Sums maxima() {
+    if constexpr (Config::kMaximaInShared) {
+      return machine_.load_sums(Config::kMaximaOffset + machine_.thread() * kSumsBytes);
+    } else {
+      return maxima_;
+    }
+  }
+  ASHLAR_KERNEL_CODE void keep_maxima(const Sums& maxima) {
+    if constexpr (Config::kMaximaInShared) {
+      machine_.store_sums(Config::kMaximaOffset + machine_.thread() * kSumsBytes, maxima);
+    } else {
+      maxima_ = maxima;
+    }
+  }
+
   /// Takes the scores of one row into its running maximum, and scales what was summed under the old
   /// one. Returns what to subtract from scaled scores. The maximum is kept scaled and rounded,
   /// since weights, shrinking and lse must all mean the same number: at scores of 10^5 the rounding
   /// of m * scale is a factor of some percent.
-  ASHLAR_KERNEL_CODE float raise_maximum(const Scores& scores, int r, float& sum) {
+  ASHLAR_KERNEL_CODE float raise_maximum(const Scores& scores, int r, float& old_maximum,
+                                         float& sum) {
     const int i = 2 * (r % 2);
     float top = fmaxf(scores[r / 2][0][i], scores[r / 2][0][i + 1]);
     ASHLAR_UNROLL
@@ -215,10 +247,10 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
     }
     top = fmaxf(top, machine_.shuffle_xor(top, 1));
     top = fmaxf(top, machine_.shuffle_xor(top, 2));
-    const float maximum = fmaxf(maximum_[r], top * Base::score_factor());
+    const float maximum = fmaxf(old_maximum, top * Base::score_factor());
     const float shift = guarded_maximum(maximum);
-    const float shrink = machine_.exp2(maximum_[r] - shift);  // of -infinity: 0
-    maximum_[r] = maximum;
+    const float shrink = machine_.exp2(old_maximum - shift);  // of -infinity: 0
+    old_maximum = maximum;
     sum *= shrink;
     ASHLAR_UNROLL
     for (int n = 0; n < kOutTiles; ++n) {
@@ -244,10 +276,12 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
   /// by the four lanes of a row.
   ASHLAR_KERNEL_CODE void soften(const Scores& scores, Weights& weights, int block) {
     Sums sums = this->sums();
+    Sums maxima = this->maxima();
     ASHLAR_UNROLL
     for (int m = 0; m < kRowTiles; ++m) {
-      const float shift[2] = {raise_maximum(scores, 2 * m, sums.row[2 * m]),
-                              raise_maximum(scores, 2 * m + 1, sums.row[2 * m + 1])};
+      const float shift[2] = {
+          raise_maximum(scores, 2 * m, maxima.row[2 * m], sums.row[2 * m]),
+          raise_maximum(scores, 2 * m + 1, maxima.row[2 * m + 1], sums.row[2 * m + 1])};
       unsigned drop = 0;
       ASHLAR_UNROLL
       for (int n = 0; n < kScoreTiles; ++n) {
@@ -261,6 +295,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
       }
     }
     keep_sums(sums);
+    keep_maxima(maxima);
   }
 
   /// O += P V, with P as it came out of the softmax: it never leaves the registers.
@@ -286,10 +321,17 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
 
   ASHLAR_KERNEL_CODE void finish() {
     const BlockPlace place = Base::place();
+    normalise(place);
+    store_output(place);
+  }
+
+  /// The division that ends a row, and its lse.
+  ASHLAR_KERNEL_CODE void normalise(const BlockPlace& place) {
     const SequencePlace& sequence = place.sequence;
     const int thread = machine_.thread();
     const int lane = thread % kWarpSize;
     const Sums sums = this->sums();
+    const Sums maxima = this->maxima();
     ASHLAR_UNROLL
     for (int r = 0; r < kThreadRows; ++r) {
       float sum = sums.row[r] + machine_.shuffle_xor(sums.row[r], 1);
@@ -305,10 +347,9 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
         const Strides& s = arguments_.lse_strides;
         arguments_.lse[sequence.batch * s.batch + place.head * s.head +
                        (sequence.first_q + row) * s.row] =
-            final_lse(maximum_[r], sum, machine_.log2(sum));
+            final_lse(maxima.row[r], sum, machine_.log2(sum));
       }
     }
-    store_output(place);
   }
 
   /// O goes through the shared rows of Q that this warp alone has read, so that global stores are
@@ -349,7 +390,7 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
 
   float out_[kRowTiles][kOutTiles][4];  // O, unnormalised
   Sums sums_;
-  float maximum_[kThreadRows];  // of the scores, times scale_log2
+  Sums maxima_;
 };
 
 }  // namespace ashlar::flashattention2::kernel

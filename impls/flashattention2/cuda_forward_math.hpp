@@ -44,6 +44,8 @@ struct ForwardConfig {
   static constexpr int kValueOffset = kKeyOffset + kColumns * kRowBytes;
   static constexpr int kSumsOffset = kValueOffset + kColumns * kRowBytes;
   static constexpr bool kSumsInShared = HeadDim == 128 && !kGeneral && kRowTiles == 2;
+  static constexpr bool kMaximaInShared = false;
+  static constexpr int kMaximaOffset = 0;
   static constexpr int kSharedBytes = kSumsOffset + (kSumsInShared ? kThreads * 4 * 4 : 0);
 };
 
@@ -88,24 +90,38 @@ struct BlockPlace {
   int row_begin = 0;
 };
 
+/// The same taken apart: `turn` of the row blocks of query head `member` of the group. What a
+/// thread block without parallelism over the sequence counts itself.
+struct TurnIndex {
+  unsigned turn = 0;
+  unsigned member = 0;
+  unsigned y = 0;
+  unsigned z = 0;
+};
+
 /// Thread block -> what it computes. Row blocks of one head are neighbours, so that its K and V
 /// stay in L2; under a causal mask the longest come first, so that the last wave is made of short
 /// ones.
 template <class Config>
 ASHLAR_HOST_DEVICE BlockPlace block_place(const ForwardArguments& arguments,
-                                          const GridIndex& block) {
+                                          const TurnIndex& block) {
   const auto row_blocks = static_cast<unsigned>(arguments.row_blocks);
-  const unsigned index = block.x % row_blocks;
-  const unsigned member = block.x / row_blocks;
   BlockPlace place;
   place.sequence = sequence_place<Config::kKind>(arguments.features, static_cast<int>(block.z),
                                                  arguments.seqlen_q, arguments.seqlen_k);
   place.head_kv = static_cast<int>(block.y);
-  place.head = place.head_kv * arguments.group + static_cast<int>(member);
+  place.head = place.head_kv * arguments.group + static_cast<int>(block.member);
   place.row_begin =
-      static_cast<int>(Config::kKind == PassKind::full ? index : row_blocks - 1 - index) *
+      static_cast<int>(Config::kKind == PassKind::full ? block.turn : row_blocks - 1 - block.turn) *
       Config::kRows;
   return place;
+}
+template <class Config>
+ASHLAR_HOST_DEVICE BlockPlace block_place(const ForwardArguments& arguments,
+                                          const GridIndex& block) {
+  const auto row_blocks = static_cast<unsigned>(arguments.row_blocks);
+  return block_place<Config>(
+      arguments, TurnIndex{block.x % row_blocks, block.x / row_blocks, block.y, block.z});
 }
 
 /// Columns that a row sees are [0, visible_columns); the mask is aligned to the bottom right.

@@ -42,6 +42,27 @@ ASHLAR_HOST_DEVICE constexpr LaneRow lane_row_transposed(int lane) {
   return {lane % 8 + 8 * (lane / 16), lane / 8 % 2};
 }
 
+/// Warps share a product's width, `Width` elements each, and a share is not always a power of two.
+/// Where it is, a lane addresses the first tile of the share, and all others follow from it at
+/// compile time; else the first tile of the row.
+template <int Width>
+inline constexpr bool kEvenShares = (Width & (Width - 1)) == 0;
+
+/// Byte offset of a lane's own row in that tile.
+template <int Rows, int Width>
+ASHLAR_HOST_DEVICE constexpr int share_lane_offset(const LaneRow& lane_row, int share) {
+  const int first = kEvenShares<Width> ? share * (Width / kChunkElements) : 0;
+  return swizzled_offset<Rows>(lane_row.row, first + lane_row.chunk);
+}
+
+/// fragment_offset() of the share's 16x16 tile number `tile`, from share_lane_offset().
+template <int Rows, int Width>
+ASHLAR_HOST_DEVICE constexpr int share_fragment_offset(int lane_offset, int tile_row, int share,
+                                                       int tile) {
+  const int first = kEvenShares<Width> ? 0 : share * (Width / 16);
+  return fragment_offset<Rows>(lane_offset, tile_row, first + tile);
+}
+
 /// Byte offset at which a lane stores elements i and i + 1 (i = 0, 2) of the n-th n8 tile of its
 /// m16 tile, as a pair of 16 bits, in a tile of `Rows` rows.
 template <int Rows>

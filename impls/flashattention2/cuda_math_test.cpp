@@ -158,12 +158,12 @@ TEST_CASE("the grid visits every row block of every head once, causal ones longe
     for (unsigned y = 0; y < grid.y; ++y) {
       for (unsigned x = 0; x < grid.x; ++x) {
         const BlockPlace place =
-            block_place<ForwardConfig<64, PassKind::causal>>(arguments, {x, y, z});
+            block_place<ForwardConfig<64, PassKind::causal>>(arguments, GridIndex{x, y, z});
         CHECK(place.head_kv == place.head / 3);
         CHECK(place.row_begin == 256 - 128 * static_cast<int>(x % 3));
         places.insert({place.sequence.batch, place.head, place.row_begin});
         const BlockPlace full =
-            block_place<ForwardConfig<64, PassKind::full>>(arguments, {x, y, z});
+            block_place<ForwardConfig<64, PassKind::full>>(arguments, GridIndex{x, y, z});
         CHECK(full.row_begin == 128 * static_cast<int>(x % 3));
       }
     }

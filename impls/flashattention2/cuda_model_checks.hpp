@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "impls/flashattention2/cuda_machine_model.hpp"
 #include "impls/flashattention2/reference.hpp"
@@ -29,6 +30,22 @@ void run_on_model(const Arguments& arguments, const kernel::GridIndex& grid, int
       }
     }
   }
+}
+
+/// Everything that a pass writes.
+inline std::vector<double> answer_of(const AttentionParams& params) {
+  std::vector<double> answer;
+  for (Index b = 0; b < params.batch(); ++b) {
+    for (Index h = 0; h < params.heads_q(); ++h) {
+      for (Index r = 0; r < params.seqlen_q(); ++r) {
+        for (Index d = 0; d < params.head_dim(); ++d) {
+          answer.push_back(read(params.out, b, r, h, d));
+        }
+        answer.push_back(params.lse(b, h, r));
+      }
+    }
+  }
+  return answer;
 }
 
 /// One row of out and lse. The bound covers the rounding of P and of the output.

@@ -49,6 +49,10 @@ ASHLAR_HOST_DEVICE constexpr int forward_shared(const Tile& tile, int head_dim) 
   return 2 * head_dim * (tile.rows + 2 * tile.stages * tile.columns);
 }
 
+/// Panels are 64 elements wide; tiles of the wgmma kernels, and those of mma.sync backward, hold
+/// whole ones.
+ASHLAR_HOST_DEVICE constexpr int padded_head_dim(int head_dim) { return (head_dim + 63) / 64 * 64; }
+
 /// Backward, mma.sync: `stages` buffers of Q, one of dO, K and V, and P and dS in 16 bits.
 ASHLAR_HOST_DEVICE constexpr Tile backward_tile(int head_dim, Device device) {
   const bool small = device.shared_limit < kSm80.shared_limit;
@@ -59,12 +63,9 @@ ASHLAR_HOST_DEVICE constexpr Tile backward_tile(int head_dim, Device device) {
 }
 ASHLAR_HOST_DEVICE constexpr int backward_shared(const Tile& tile, int head_dim) {
   const int held = tile.values_in_registers ? 1 : 2;
-  return 2 * head_dim * ((tile.stages + 1) * tile.rows + held * tile.columns) +
+  return 2 * padded_head_dim(head_dim) * ((tile.stages + 1) * tile.rows + held * tile.columns) +
          2 * 2 * tile.rows * tile.columns;
 }
-
-/// Under wgmma tiles consist of panels 64 elements wide.
-ASHLAR_HOST_DEVICE constexpr int padded_head_dim(int head_dim) { return (head_dim + 63) / 64 * 64; }
 
 /// Forward, wgmma: 64 rows per consumer warpgroup; two stages of K and V.
 ASHLAR_HOST_DEVICE constexpr Tile hopper_forward_tile(int head_dim, bool causal) {

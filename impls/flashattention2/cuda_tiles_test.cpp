@@ -72,6 +72,7 @@ TEST_CASE("tiles take the shared memory that is known of them") {
   CHECK(forward_shared(forward_tile(256, false, kSm80), 256) == 128 * kKib);
   CHECK(forward_shared(forward_tile(256, false, kSm90), 256) == 96 * kKib);
   CHECK(backward_shared(backward_tile(64, kSm80), 64) == 144 * kKib);
+  CHECK(backward_shared(backward_tile(96, kSm80), 96) == 144 * kKib);  // panels are whole
   CHECK(backward_shared(backward_tile(128, kSm80), 128) == 144 * kKib);
   CHECK(backward_shared(backward_tile(256, kSm80), 256) == 144 * kKib);
   CHECK(backward_shared(backward_tile(256, kSm90), 256) == 176 * kKib);
@@ -90,6 +91,7 @@ TEST_CASE("accumulators fill the registers that are known") {
   CHECK(forward_weight_registers(forward_tile(128, false, kSm80)) == 32);
   CHECK(forward_accumulators(forward_tile(128, true, kSm80), 128) == 128 + 32);
   CHECK(backward_accumulators(backward_tile(128, kSm80), 128) == 128 + 64);
+  CHECK(backward_accumulators(backward_tile(96, kSm80), 96) == 96 + 64);
   CHECK(backward_accumulators(backward_tile(64, kSm80), 64) == 64 + 128);
   CHECK(forward_accumulators(hopper_forward_tile(128, false), 128) == 64 + 88);
   // setmaxnreg leaves 240 registers to two consumer warpgroups, 160 to three.

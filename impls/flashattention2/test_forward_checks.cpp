@@ -177,7 +177,8 @@ TEST_CASE("forward: splitting KV: parts of the keys combine through lse") {
         }
         double worst = 0;
         for (std::size_t r = 0; r < sums.size(); ++r) {
-          const double slack = pass.bounds.stored_scores ? 8 * unit(dtype) : 2e-5;
+          // lse is a float; that of stored scores is off by their rounding too.
+          const double slack = std::max(2e-5, pass.bounds.stored_scores ? 8 * unit(dtype) : 0.0);
           CHECK(std::abs(sums[r] - 1) <= slack);
           for (std::size_t i = 0; i < combined.exact[r].out.size(); ++i) {
             worst = std::max(worst, distance(combined.exact[r].out[i], expected.exact[r].out[i]));

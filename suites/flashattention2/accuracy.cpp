@@ -1,6 +1,7 @@
 // Experiment "accuracy": every feature of the interface, both passes, on three kinds of inputs, by
 // the rule of the authors' tests: in a 16-bit type out may be off by twice, gradients by three
 // times what plain attention in that type is off.
+#include "baselines/flashattention2/naive_cuda_backward.hpp"
 #include "impls/flashattention2/cuda_backward.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/gradients.hpp"
@@ -106,6 +107,19 @@ void declare_accuracy(model::Suite& suite) {
                any_unsupported<cuda_unsupported, cuda_backward_unsupported>,
                cuda_backward_workspace_bytes),
            {.about = "tensor cores through mma.sync, forward and then backward",
+            .device = Device::cuda})
+      .add(
+          Tier::cuda, "flash-wgmma",
+          device_method<GradientProblem, BothAnswer, CudaPasses<WgmmaLaunch>>(
+              any_unsupported<Wgmma<WgmmaRung::overlapped>::unsupported, cuda_backward_unsupported>,
+              cuda_backward_workspace_bytes),
+          {.about = "forward through wgmma and then backward through mma.sync",
+           .device = Device::cuda})
+      .add(Tier::cuda, "naive-cuda",
+           device_method<GradientProblem, BothAnswer, baselines::NaiveCudaBothPasses>(
+               baselines::naive_cuda_backward_unsupported,
+               baselines::naive_cuda_backward_score_bytes),
+           {.about = "cuBLAS products, scores and weights stored N x N in the storage type",
             .device = Device::cuda})
       .add(Tier::naive, "plain", plain_attention,
            {.about = "standard attention that stores every intermediate in the storage type"})

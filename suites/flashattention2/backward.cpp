@@ -1,7 +1,10 @@
 // Experiments "backward" and "forward-backward".
 #include "baselines/flashattention2/chunked_backward.hpp"
+#include "baselines/flashattention2/cudnn_attention.hpp"
+#include "baselines/flashattention2/fa1_cuda.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_backward.hpp"
+#include "baselines/flashattention2/naive_cuda_backward.hpp"
 #include "baselines/flashattention2/standard_backward.hpp"
 #include "impls/flashattention2/cuda_backward.hpp"
 #include "impls/flashattention2/reference.hpp"
@@ -84,7 +87,38 @@ void add_backward_kernels(BackwardBuilder& backward) {
            device_method<GradientProblem, GradientAnswer, CudaDeterministic>(
                cuda_backward_unsupported, deterministic_workspace_bytes),
            {.about = "the same with dq in fixed order, in as many copies as fill the device",
+            .device = Device::cuda})
+      .add(Tier::cuda, "fa1-mma",
+           device_method<GradientProblem, GradientAnswer, Fa1CudaBackward>(
+               fa1_cuda_backward_unsupported, fa1_cuda_backward_workspace_bytes),
+           {.about = "the same code as in FlashAttention-1, one thread block per head",
             .device = Device::cuda});
+}
+
+void add_device_peers(BackwardBuilder& backward) {
+  backward.add(Tier::cuda, "naive-cuda",
+               device_method<GradientProblem, GradientAnswer, NaiveCudaBackward>(
+                   naive_cuda_backward_unsupported, naive_cuda_backward_score_bytes),
+               {.about = "cuBLAS products on N x N weights kept from the forward pass",
+                .device = Device::cuda});
+  backward.add(Tier::peer, "cudnn",
+               device_method<GradientProblem, GradientAnswer, CudnnBackward>(
+                   cudnn_backward_unsupported, cudnn_backward_workspace_bytes),
+               {.about = "cuDNN's fused attention", .device = Device::cuda});
+  add_torch_cuda(backward, "backward");
+}
+
+void add_device_peers(BothBuilder& both) {
+  both.add(Tier::cuda, "naive-cuda",
+           device_method<GradientProblem, BothAnswer, NaiveCudaBothPasses>(
+               naive_cuda_backward_unsupported, naive_cuda_backward_score_bytes),
+           {.about = "cuBLAS products, N x N weights stored by the forward pass and read again",
+            .device = Device::cuda});
+  both.add(Tier::peer, "cudnn",
+           device_method<GradientProblem, BothAnswer, CudnnBothPasses>(cudnn_both_unsupported,
+                                                                       cudnn_both_workspace_bytes),
+           {.about = "cuDNN's fused attention, forward and then backward", .device = Device::cuda});
+  add_torch_cuda(both, "both");
 }
 
 void add_backward_passes(BackwardBuilder& backward) {
@@ -148,6 +182,10 @@ void add_both_passes(BothBuilder& both) {
                cuda_backward_workspace_bytes),
            {.about = "tensor cores through mma.sync, forward and then backward",
             .device = Device::cuda})
+      .add(Tier::cuda, "fa1-mma",
+           device_method<GradientProblem, BothAnswer, Fa1CudaBothPasses>(
+               fa1_cuda_backward_unsupported, fa1_cuda_both_workspace_bytes),
+           {.about = "FlashAttention-1's schedule on the same code", .device = Device::cuda})
       .external(Tier::peer, "torch-math", torch_command("math", "both"),
                 {.about = "PyTorch's unfused attention, by autograd", .most_flops = 1.4e11});
 }
@@ -169,7 +207,8 @@ void declare_backward(model::Suite& suite) {
       .control("first-row-missed", first_row_missed);
   add_backward_passes(backward);
   add_backward_kernels(backward);
-  backward.baselines({"naive", "standard", "chunked", "torch-flash"});
+  add_device_peers(backward);
+  backward.baselines({"naive", "standard", "chunked", "torch-flash", "naive-cuda"});
   add_figures(backward, "Attention backward");
 }
 
@@ -186,7 +225,8 @@ void declare_both(model::Suite& suite) {
       .invariant("rows are convex combinations and gradients add up", both_are_sound)
       .control("backward-delta-forgotten", delta_forgotten_after_forward);
   add_both_passes(both);
-  both.baselines({"standard", "chunked", "torch-flash"});
+  add_device_peers(both);
+  both.baselines({"standard", "chunked", "torch-flash", "naive-cuda"});
   add_figures(both, "Attention, both passes");
 }
 

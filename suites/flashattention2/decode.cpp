@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "baselines/flashattention2/cudnn_attention.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/cuda_decode.hpp"
@@ -78,8 +79,8 @@ std::size_t device_decode_bytes(const AttentionParams& params) {
 }  // namespace
 
 void declare_decode(model::Suite& suite) {
-  suite.experiment<AttentionProblem, AttentionAnswer>("decode")
-      .about("one query row against a cache of keys and values")
+  auto decode = suite.experiment<AttentionProblem, AttentionAnswer>("decode");
+  decode.about("one query row against a cache of keys and values")
       .axis("seqlen_k", {4096, 16384, 65536}, "keys")
       .in(Mode::quick, {2048})
       .in(Mode::gpu, {4096, 16384, 65536})
@@ -118,8 +119,13 @@ void declare_decode(model::Suite& suite) {
            {.about = "the same without splitting keys over thread blocks", .device = Device::cuda})
       .add(Tier::cuda, "flash-mma",
            forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
-           {.about = "the forward pass for many rows", .device = Device::cuda})
-      .control("scale-forgotten", scale_forgotten)
+           {.about = "the forward pass for many rows", .device = Device::cuda});
+  decode.add(Tier::peer, "cudnn",
+             forward_device_method<baselines::CudnnForward>(baselines::cudnn_unsupported,
+                                                            baselines::cudnn_workspace_bytes),
+             {.about = "cuDNN's fused attention", .device = Device::cuda});
+  add_torch_cuda(decode, "forward");
+  decode.control("scale-forgotten", scale_forgotten)
       .control("mask-off-by-one", mask_off_by_one)
       .baselines({"naive", "flash"})
       .figure({"time",

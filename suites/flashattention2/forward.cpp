@@ -1,8 +1,11 @@
 #include "baselines/flashattention2/chunked.hpp"
+#include "baselines/flashattention2/cudnn_attention.hpp"
+#include "baselines/flashattention2/fa1_cuda.hpp"
 #include "baselines/flashattention2/naive.hpp"
 #include "baselines/flashattention2/naive_cuda.hpp"
 #include "baselines/flashattention2/standard.hpp"
 #include "impls/flashattention2/cuda.hpp"
+#include "impls/flashattention2/cuda_ablations.hpp"
 #include "impls/flashattention2/reference.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
@@ -54,7 +57,11 @@ void add_own(Builder& forward) {
                "FlashAttention-1's loop order on the same micro-kernels, parallel over heads only"})
       .add(Tier::naive, "fa1-order-one-thread",
            forward_method<Fa1Order<1>>(one_thread_unsupported<fa1_unsupported>),
-           {.about = "FlashAttention-1's loop order on one thread", .threads = 1})
+           {.about = "FlashAttention-1's loop order on one thread", .threads = 1});
+}
+
+void add_kernels(Builder& forward) {
+  forward
       .add(Tier::cuda, "flash-mma",
            forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
            {.about = "tensor cores through mma.sync, cp.async, P in registers",
@@ -64,6 +71,16 @@ void add_own(Builder& forward) {
                Wgmma<WgmmaRung::overlapped>::unsupported, no_workspace),
            {.about = "tensor cores of Hopper: wgmma, bulk copies, specialised warps, overlap",
             .device = Device::cuda})
+      .add(Tier::cuda, "heads-only-mma",
+           forward_device_method<CudaHeadsOnly>(cuda_ablation_unsupported, no_workspace),
+           {.about = "the same code, one thread block per head", .device = Device::cuda})
+      .add(Tier::cuda, "split-keys-mma",
+           forward_device_method<CudaSplitKeys>(cuda_ablation_unsupported, no_workspace),
+           {.about = "the same, but the warps of a block share out keys (split-K)",
+            .device = Device::cuda})
+      .add(Tier::cuda, "fa1-mma",
+           forward_device_method<Fa1CudaForward>(fa1_cuda_unsupported, fa1_cuda_workspace_bytes),
+           {.about = "FlashAttention-1's schedule on the same code", .device = Device::cuda})
       .add(Tier::cuda, "naive-cuda",
            forward_device_method<NaiveCudaForward>(naive_cuda_unsupported, naive_cuda_score_bytes),
            {.about = "cuBLAS products and a softmax kernel, scores stored N x N",
@@ -83,6 +100,10 @@ void add_peers(Builder& forward) {
                 {.about = "PyTorch's fused kernel for CPUs"})
       .external(Tier::peer, "torch-math", torch_command("math", "forward"),
                 {.about = "PyTorch's unfused attention", .most_flops = 4e10});
+  forward.add(Tier::peer, "cudnn",
+              forward_device_method<CudnnForward>(cudnn_unsupported, cudnn_workspace_bytes),
+              {.about = "cuDNN's fused attention", .device = Device::cuda});
+  add_torch_cuda(forward, "forward");
 }
 
 void add_figures(Builder& forward) {
@@ -139,6 +160,7 @@ void declare_forward(model::Suite& suite) {
       .control("mask-off-by-one", mask_off_by_one)
       .control("rescale-forgotten", rescale_forgotten);
   add_own(forward);
+  add_kernels(forward);
   add_peers(forward);
   forward.baselines({"naive", "standard", "chunked", "torch-flash", "naive-cuda"});
   add_figures(forward);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "harness/model/method.hpp"
+#include "harness/model/suite.hpp"
 #include "impls/core/cuda/allocations.hpp"
 #include "suites/flashattention2/problem.hpp"
 
@@ -182,11 +183,26 @@ class DeviceMethod final : public model::Method<Problem, Answer> {
   std::optional<Pass> pass_;
 };
 
-/// The command of PyTorch's attention as a peer. Backends flash and math; passes forward, backward
-/// and both.
-inline std::vector<std::string> torch_command(const std::string& backend,
-                                              const std::string& passes) {
-  return {"python3", "baselines/flashattention2/torch_attention.py", backend, passes};
+/// The command of PyTorch's attention as a peer. Backends flash and math, on a GPU ("cuda") also
+/// cudnn and efficient; passes forward, backward and both.
+inline std::vector<std::string> torch_command(const std::string& backend, const std::string& passes,
+                                              const std::string& device = "cpu") {
+  return {"python3", "baselines/flashattention2/torch_attention.py", backend, passes, device};
+}
+
+/// PyTorch's attention on a GPU, each of its kernels by itself.
+template <class Builder>
+void add_torch_cuda(Builder& experiment, const std::string& passes) {
+  const std::pair<const char*, const char*> kernels[] = {
+      {"flash", "PyTorch's FlashAttention-2"},
+      {"cudnn", "cuDNN's fused kernel, through PyTorch"},
+      {"efficient", "PyTorch's memory-efficient kernel, of xformers"},
+      {"math", "PyTorch's unfused attention"}};
+  for (const auto& [backend, about] : kernels) {
+    experiment.external(model::Tier::peer, std::string("torch-") + backend + "-cuda",
+                        torch_command(backend, passes, "cuda"),
+                        {.about = about, .device = model::Device::cuda});
+  }
 }
 
 /// What `add` takes, for every kind of problem and answer.

@@ -27,7 +27,10 @@ model::Suite::Kernels kernels() {
 model::Suite make() {
   model::Suite suite("flashattention2", "FlashAttention-2 (Dao 2023)");
   // The paper's grid, both passes, with peers and sweeps: more than the default's 12 minutes.
-  suite.kernels(kernels).seconds(model::Mode::full, 2700).seconds(model::Mode::quick, 40);
+  suite.kernels(kernels)
+      .seconds(model::Mode::full, 2700)
+      .seconds(model::Mode::quick, 40)
+      .seconds(model::Mode::gpu, 200);
   declare_models(suite);
   declare_operations(suite);
   declare_forward(suite);

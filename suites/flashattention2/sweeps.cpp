@@ -1,6 +1,8 @@
 // Experiments "tiles", "tiles-mma" and "heads": the sizes of blocks, and how many heads there are
 // to share.
+#include "baselines/flashattention2/fa1_cuda.hpp"
 #include "impls/flashattention2/cuda.hpp"
+#include "impls/flashattention2/cuda_ablations.hpp"
 #include "impls/flashattention2/cuda_tiled.hpp"
 #include "suites/flashattention2/experiments.hpp"
 #include "suites/flashattention2/oracle.hpp"
@@ -60,6 +62,13 @@ void add_heads_kernels(Builder& heads) {
   heads.add(Tier::cuda, "flash-mma",
             forward_device_method<CudaForward>(cuda_unsupported, no_workspace),
             {.about = "a thread block per row block of every head", .device = Device::cuda});
+  heads.add(Tier::cuda, "heads-only-mma",
+            forward_device_method<CudaHeadsOnly>(cuda_ablation_unsupported, no_workspace),
+            {.about = "the same code, one thread block per head", .device = Device::cuda});
+  heads.add(Tier::cuda, "fa1-mma",
+            forward_device_method<baselines::Fa1CudaForward>(baselines::fa1_cuda_unsupported,
+                                                             baselines::fa1_cuda_workspace_bytes),
+            {.about = "FlashAttention-1's schedule on the same code", .device = Device::cuda});
 }
 
 }  // namespace

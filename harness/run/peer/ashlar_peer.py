@@ -6,6 +6,15 @@ A peer calls serve() with an object that has
     execute()                one execution; timed by serve()
     answer()                 {name: Tensor} of the last execution
     software()               optional: {name: text} of versions and settings, for the record; after open()
+    close()                  optional: lets go of the problem; another may be opened
+
+One that works on a device, where the host's clock does not tell how long an execution took, has beside these
+
+    wait()                   returns when all that execute() has started is done
+    sample(batch)            (wall_ns, cpu_ns) of one execution, the mean of `batch`; raises NoAcceptedSample
+    notes()                  ({metric: number}, [flag]) of all samples so far, for the record
+
+(ashlar_peer_cuda.py times on a GPU through PyTorch.)
 
 Only the standard library is needed. Tensor data are bytes in the layout of the safetensors file; peers with
 NumPy or PyTorch wrap them with frombuffer.
@@ -28,6 +37,10 @@ os.dup2(2, 1)
 
 class Unsupported(Exception):
     """The peer cannot solve this problem here; the reason shows in the tables."""
+
+
+class NoAcceptedSample(Exception):
+    """The device is in no state to be measured, and has not been for a while; no fault of the implementation."""
 
 
 class Tensor:
@@ -80,7 +93,7 @@ class _Server:
             "open": self._open,
             "verify": self._verify,
             "sample": self._sample,
-            "close": lambda _: {"ok": True},
+            "close": self._close,
         }
         verb = verbs.get(request.get("do"))
         if verb is None:
@@ -103,26 +116,41 @@ class _Server:
         if not request.get("again"):
             start = time.perf_counter_ns()
             self._implementation.execute()
+            getattr(self._implementation, "wait", lambda: None)()
             answer["first_ns"] = time.perf_counter_ns() - start
         write_tensors(self._answer_path, self._implementation.answer())
         answer["answer"] = self._answer_path
         return answer
 
+    def _close(self, request):
+        getattr(self._implementation, "close", lambda: None)()
+        return {"ok": True}
+
     def _sample(self, request):
         columns = {"wall_ns": [], "cpu_ns": [], "page_faults": [], "involuntary_switches": []}
-        batch = request["batch"]
-        for _ in range(request.get("n", 1)):
-            before = resource.getrusage(resource.RUSAGE_SELF)
-            cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-            for _ in range(batch):
-                self._implementation.execute()
-            wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            columns["wall_ns"].append(wall // batch)
-            columns["cpu_ns"].append(cpu // batch)
-            columns["page_faults"].append(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt)
-            columns["involuntary_switches"].append(after.ru_nivcsw - before.ru_nivcsw)
-        return {"ok": True, **columns}
+        answer = {"ok": True, **columns}
+        take = getattr(self._implementation, "sample", self._take)
+        try:
+            for _ in range(request.get("n", 1)):
+                before = resource.getrusage(resource.RUSAGE_SELF)
+                wall, cpu = take(request["batch"])
+                after = resource.getrusage(resource.RUSAGE_SELF)
+                columns["wall_ns"].append(wall)
+                columns["cpu_ns"].append(cpu)
+                columns["page_faults"].append(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt)
+                columns["involuntary_switches"].append(after.ru_nivcsw - before.ru_nivcsw)
+        except NoAcceptedSample as refusal:
+            answer["refused"] = str(refusal)
+        if hasattr(self._implementation, "notes"):
+            answer["metrics"], answer["flags"] = self._implementation.notes()
+        return answer
+
+    def _take(self, batch):
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        for _ in range(batch):
+            self._implementation.execute()
+        wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
+        return wall // batch, cpu // batch
 
 
 def serve(implementation):

@@ -1,0 +1,13 @@
+#include "impls/flashattention2/cuda_split_keys_kernel.cuh"
+
+namespace ashlar::flashattention2::kernel {
+
+using Element = core::Float16;
+using Arguments = const ForwardArguments&;
+using Grid = const GridIndex&;
+template void launch_split_keys<Element, 64, PassKind::full>(Arguments, Grid, void*);
+template void launch_split_keys<Element, 64, PassKind::causal>(Arguments, Grid, void*);
+template void launch_split_keys<Element, 128, PassKind::full>(Arguments, Grid, void*);
+template void launch_split_keys<Element, 128, PassKind::causal>(Arguments, Grid, void*);
+
+}  // namespace ashlar::flashattention2::kernel
