@@ -16,6 +16,14 @@ const AttentionParams& supported_gradients(const AttentionParams& params) {
   return params;
 }
 
+const AttentionParams& supported_shape(const AttentionParams& params) {
+  validate_backward(params);
+  if (const auto reason = naive_gradient_shape_unsupported(params)) {
+    throw std::invalid_argument("standard attention on CUDA: " + *reason);
+  }
+  return params;
+}
+
 /// lse of every row, where it is of no use to anybody.
 std::size_t spare_lse_bytes(const AttentionParams& params) {
   return static_cast<std::size_t>(score_rows(params)) * sizeof(float);
@@ -92,12 +100,36 @@ void NaiveCudaGradients::backward(void* stream) {
     launch_zero_tensor(p.dv, stream);
     return;
   }
-  cublas_.set_stream(stream);
-  for (const BatchedProduct& product : backward_.dv) cublas_.multiply(product);
-  cublas_.multiply(backward_.weight_gradients);
-  launch_softmax_gradient(backward_.softmax, p.q.dtype, stream);
-  cublas_.multiply(backward_.dq);
-  for (const BatchedProduct& product : backward_.dk) cublas_.multiply(product);
+  launch_naive_backward(p, backward_, cublas_, stream);
+}
+
+void launch_naive_backward(const AttentionParams& device, const NaiveBackwardPlan& plan,
+                           Cublas& cublas, void* stream) {
+  cublas.set_stream(stream);
+  for (const BatchedProduct& product : plan.dv) cublas.multiply(product);
+  cublas.multiply(plan.weight_gradients);
+  launch_softmax_gradient(plan.softmax, device.q.dtype, stream);
+  cublas.multiply(plan.dq);
+  for (const BatchedProduct& product : plan.dk) cublas.multiply(product);
+}
+
+NaiveCudaLaunch::NaiveCudaLaunch(const AttentionParams& device)
+    : device_(supported_shape(device)),
+      weights_(naive_cuda_score_bytes(device)),
+      gradients_(naive_cuda_score_bytes(device)),
+      addresses_(naive_address_bytes(device)) {
+  AddressLists lists{static_cast<const void* const*>(addresses_.data())};
+  forward_ = naive_forward_plan(device_, weights_.data(), lists);
+  backward_ = naive_backward_plan(device_, weights_.data(), gradients_.data(), lists);
+  addresses_.copy_in(lists.all.data(), lists.all.size() * sizeof(void*));
+}
+
+void NaiveCudaLaunch::forward(void* stream) {
+  launch_naive_forward(device_, forward_, cublas_, stream);
+}
+
+void NaiveCudaLaunch::backward(void* stream) {
+  launch_naive_backward(device_, backward_, cublas_, stream);
 }
 
 }  // namespace ashlar::flashattention2::baselines

@@ -50,6 +50,31 @@ class NaiveCudaGradients {
   NaiveBackwardPlan backward_;
 };
 
+/// The passes of one problem in device memory, with memory for P and dP: what trains without
+/// FlashAttention.
+class NaiveCudaLaunch {
+ public:
+  /// All pointers are device pointers; there are rows and keys. Throws std::invalid_argument for
+  /// what validate_backward() and naive_gradient_shape_unsupported() name, std::bad_alloc when
+  /// device memory is short, std::runtime_error when CUDA or cuBLAS fails.
+  explicit NaiveCudaLaunch(const AttentionParams& device);
+
+  /// Start on `stream` (a cudaStream_t); the second reads what the first kept.
+  void forward(void* stream);
+  void backward(void* stream);
+
+ private:
+  AttentionParams device_;
+  Cublas cublas_;
+  core::cuda::DeviceBuffer weights_, gradients_, addresses_;
+  NaiveForwardPlan forward_;
+  NaiveBackwardPlan backward_;
+};
+
+/// Products and softmax of the backward pass on `stream`.
+void launch_naive_backward(const AttentionParams& device, const NaiveBackwardPlan& plan,
+                           Cublas& cublas, void* stream);
+
 class NaiveCudaBackward : public NaiveCudaGradients {
  public:
   explicit NaiveCudaBackward(const AttentionParams& host)

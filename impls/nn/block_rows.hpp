@@ -143,7 +143,7 @@ ASHLAR_HOST_DEVICE void store(core::BFloat16* to, const float (&from)[kChunk]) {
 #ifdef __CUDA_ARCH__
   *reinterpret_cast<uint4*>(to) = make_uint4(at.pairs[0], at.pairs[1], at.pairs[2], at.pairs[3]);
 #else
-  memcpy(to, &at, sizeof at);
+  memcpy(static_cast<void*>(to), &at, sizeof at);
 #endif
 }
 ASHLAR_HOST_DEVICE void store_one(float* to, float value) { *to = value; }

@@ -30,6 +30,8 @@ void declare_accuracy(model::Suite& suite);
 void declare_ladder(model::Suite& suite);
 /// From mma.sync to all that Hopper has, one step at a time.
 void declare_hopper_ladder(model::Suite& suite);
+/// Transformer blocks with attention exchanged: forward and backward pass on a GPU.
+void declare_transformer(model::Suite& suite);
 /// Operations and bytes counted in plain code.
 void declare_operations(model::Suite& suite);
 

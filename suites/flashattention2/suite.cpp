@@ -45,6 +45,7 @@ model::Suite make() {
   declare_ladder(suite);
   declare_hopper_ladder(suite);
   declare_accuracy(suite);
+  declare_transformer(suite);
   suite.validate();
   return suite;
 }
