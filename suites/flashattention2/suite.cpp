@@ -30,7 +30,7 @@ model::Suite make() {
   suite.kernels(kernels)
       .seconds(model::Mode::full, 2700)
       .seconds(model::Mode::quick, 40)
-      .seconds(model::Mode::gpu, 200);
+      .seconds(model::Mode::gpu, 240);
   declare_models(suite);
   declare_operations(suite);
   declare_forward(suite);

@@ -235,7 +235,7 @@ std::optional<std::string> layer_off(const LayerIdentities& of, Index layer) {
   const std::string where = fmt::format("layer {}: the gradient of the bias of ", layer);
   Values shifted = queries;  // keys' zero with queries for its size
   for (std::size_t i = 0; i < keys.size(); ++i) shifted[i] += keys[i];
-  if (auto wrong = off(where + "keys", shifted, queries, 0.1)) return wrong;
+  if (auto wrong = off(where + "keys", shifted, queries, 0.05)) return wrong;
   if (auto wrong = off(where + "values", values, of.through(kProject), 0.05)) return wrong;
   if (auto wrong = off(where + "norm_2", of.gradient(kNormBias2), of.through(kExpand), 0.05))
     return wrong;
@@ -267,7 +267,7 @@ std::optional<std::string> block_gradients_add_up(const TransformerProblem& prob
   const auto* const gradients = static_cast<const BFloat16*>(answer.at(2).data);
   const RowsAndColumns of_dy = summed(elements(problem.dy), problem.shape);
   if (auto wrong =
-          off("the sum of dx over a token", summed(dx, problem.shape).rows, of_dy.rows, 0.1))
+          off("the sum of dx over a token", summed(dx, problem.shape).rows, of_dy.rows, 0.05))
     return wrong;
   for (Index layer = 0; layer < problem.layers; ++layer) {
     if (auto wrong = layer_off(LayerIdentities(problem, gradients, layer), layer)) return wrong;
