@@ -60,6 +60,7 @@ std::vector<BlockWeights> unpacked(const Values& flat) {
 Step in_reference(const Inputs& inputs) {
   const std::vector<BlockWeights> weights = unpacked(inputs.weights);
   std::vector<BlockActivations> kept;
+  kept.reserve(kLayers);
   for (int layer = 0; layer < kLayers; ++layer) {
     kept.push_back(block_forward(kSmall, weights[static_cast<std::size_t>(layer)],
                                  layer == 0 ? inputs.x : kept.back().y, plain_attention()));
@@ -171,6 +172,7 @@ template <class Rows>
 void apply_in_lanes(const Rows& rows) {
   ThreadWarp::Shared shared;
   std::vector<std::jthread> lanes;
+  lanes.reserve(ThreadWarp::kLanes);
   for (int lane = 0; lane < ThreadWarp::kLanes; ++lane) {
     lanes.emplace_back([&, lane] {
       for (Index row = 0; row < rows.tokens; ++row) apply_row(ThreadWarp(shared, lane), rows, row);
