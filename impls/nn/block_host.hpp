@@ -3,6 +3,7 @@
 // GPU's: to test them, and to tell how far off the double-precision answer a right computation in
 // that type is. Attention is in double precision between rounded tensors.
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <vector>
 

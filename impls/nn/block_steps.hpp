@@ -14,7 +14,6 @@
 //   block_rows.hpp, for all tokens sums(BiasSums<Element>) ...                  likewise
 //   attention(AttentionPlaces<Element>)          a std::unique_ptr<LayerAttention>
 // All of them start work that follows what was started before.
-#include <array>
 #include <memory>
 #include <stdexcept>
 #include <vector>

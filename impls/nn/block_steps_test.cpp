@@ -1,9 +1,9 @@
 // The sequence of steps that a GPU carries out, on a CPU against the double-precision block.
 #include "impls/nn/block_steps.hpp"
 
+#include <algorithm>
 #include <barrier>
 #include <cmath>
-#include <functional>
 #include <random>
 #include <thread>
 

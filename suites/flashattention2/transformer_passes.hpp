@@ -2,6 +2,7 @@
 // A stack of blocks on a GPU: products by cuBLAS, the kernels of impls/nn, and one of several kinds
 // of attention.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <memory>

@@ -1,4 +1,6 @@
 // The stack of blocks: what a GPU would be told, on a CPU, and what decides over its answer.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 
 #include "harness/measure/verify.hpp"
