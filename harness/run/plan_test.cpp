@@ -74,7 +74,8 @@ TEST_CASE(
 }
 
 TEST_CASE("on a GPU only what runs there is planned") {
-  CHECK_THROWS_WITH(plan({}, Mode::gpu), Catch::Contains("nothing to run"));
+  CHECK_THROWS_WITH(plan({.only = {"scale"}}, Mode::gpu), Catch::Contains("nothing to run"));
+  for (const Case& planned : plan({}, Mode::gpu).cases) CHECK(planned.experiment == "toy/device");
 }
 
 TEST_CASE("a point's seed depends on the point and the run's seed, not on the implementation") {
