@@ -74,7 +74,13 @@ TEST_CASE(
 }
 
 TEST_CASE("on a GPU only what runs there is planned") {
-  CHECK_THROWS_WITH(plan({}, Mode::gpu), Catch::Contains("nothing to run"));
+  CHECK_THROWS_WITH(plan({.only = {"scale"}}, Mode::gpu), Catch::Contains("nothing to run"));
+  const Plan on_gpu = plan({}, Mode::gpu);
+  for (const PlannedPoint& point : on_gpu.points) {
+    for (const auto* implementation : point.implementations) {
+      CHECK(implementation->options.device == ashlar::model::Device::cuda);
+    }
+  }
 }
 
 TEST_CASE("a point's seed depends on the point and the run's seed, not on the implementation") {

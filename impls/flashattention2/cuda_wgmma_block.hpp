@@ -11,8 +11,8 @@
 //
 // and the rungs of the ladder differ only in what waits for what:
 //
-//   plain        each of the three waits for the one before it; the first thread of all also
-//                starts the copies, one block ahead
+//   plain        each of the three waits for the one before it; one of the threads that compute
+//                also starts the copies, one block ahead
 //   specialised  the same, but the copies are started by a warp of their own, as far ahead as
 //                there are buffers, across tiles too; its warpgroup gives its registers away
 //   ping_pong    the two products are started together, and only in a warpgroup's turn: while it
@@ -42,7 +42,7 @@
 //   multiply_shared<N>(float (&)[N / 2], a, b, bool accumulate)   descriptors: C += A B^T
 //   multiply_registers<N>(float (&)[N / 2], Fragment, b)          C += A B
 //   commit_products(), wait_products<Groups>(float (&)[M])        all but the last groups
-//   settle(float (&)[M])                       no reading these before this point
+//   settle(float or uint32 (&)[M])             neither read nor written on the other side of here
 //   give_registers<N>(), take_registers<N>()   setmaxnreg
 //   int fetch_add(int*, int), device_fence()   global
 #include <cstdint>
@@ -66,7 +66,7 @@ class WgmmaBlock {
     if constexpr (Config::kSpecialised) {
       if (machine_.thread() < kWarpgroupSize) {
         machine_.template give_registers<Config::kProducerRegisters>();
-        if (machine_.thread() == 0) produce();
+        if (machine_.thread() == kLoader) produce();
       } else {
         machine_.template take_registers<Config::kConsumerRegisters>();
         consume();
@@ -81,6 +81,8 @@ class WgmmaBlock {
   using Scores = typename Softmax::Scores;
   using Output = typename Softmax::Output;
   using Weights = typename Softmax::Weights;
+  static constexpr int kLoader =
+      Config::kSpecialised ? 0 : (Config::kConsumers - 1) * kWarpgroupSize;
 
   ASHLAR_KERNEL_CODE void make_barriers() {
     make_ring(Config::query_ring());
@@ -96,20 +98,25 @@ class WgmmaBlock {
     }
   }
 
+  /// In the order of need. Under overlap a step takes K of its block and V of the block before,
+  /// whose buffer is free later than K's.
   ASHLAR_KERNEL_CODE void produce() {
+    constexpr int kAhead = Config::kOverlap ? 1 : 0;  // K before V, in column blocks
     while (loads_.open_tile()) {
+      if (Config::kOverlap) loads_.load_keys(0);
       for (int i = 0; i < loads_.blocks(); ++i) {
-        loads_.load_keys(i);
+        loads_.load_keys(i + kAhead);
         loads_.load_values(i);
       }
     }
   }
-  /// What the first thread loads for itself and the others: with two buffers of each, K one block
-  /// ahead of S = Q K^T, and V of this block, which the next step takes. It waits for all to have
-  /// done with the buffers, itself too, so what it calls ahead is called behind end_step().
+  /// Without a warp for it, the first thread of the last warpgroup loads: where turns are taken,
+  /// the others have done with a buffer before it has. With two buffers of each, K is one block
+  /// ahead of S = Q K^T, and V is that of this block, which the next step takes. The thread waits
+  /// for all to have done with the buffers, itself too, so this is called behind end_step().
   ASHLAR_KERNEL_CODE void load_first() {
     if constexpr (!Config::kSpecialised) {
-      if (machine_.thread() == 0 && loads_.open_tile()) {
+      if (machine_.thread() == kLoader && loads_.open_tile()) {
         loads_.load_keys(0);
         loads_.load_values(0);
         loads_.load_keys(1);
@@ -119,7 +126,7 @@ class WgmmaBlock {
   }
   ASHLAR_KERNEL_CODE void load_ahead(int i) {
     if constexpr (!Config::kSpecialised) {
-      if (machine_.thread() == 0) {
+      if (machine_.thread() == kLoader) {
         loads_.load_values(i);
         loads_.load_keys(i + 1);
       }
@@ -189,10 +196,12 @@ class WgmmaBlock {
   }
 
   /// Starts O += P V.
-  ASHLAR_KERNEL_CODE void multiply_values(Output& out, const Weights& weights, int i) {
+  ASHLAR_KERNEL_CODE void multiply_values(Output& out, Weights& weights, int i) {
     const std::uint64_t values = width_major_descriptor(
         machine_.address(Config::kValueOffset + stage_of(i) * Config::kStageBytes),
         Config::kColumns);
+    ASHLAR_UNROLL
+    for (int k = 0; k < Softmax::kSteps; ++k) machine_.settle(weights[k].word);
     machine_.begin_products(out);
     ASHLAR_UNROLL
     for (int k = 0; k < Softmax::kSteps; ++k) {
@@ -279,7 +288,7 @@ class WgmmaBlock {
 
   /// The products of column block i - 1 with V and of i with Q, and the softmax of i.
   ASHLAR_KERNEL_CODE void step(const Place& place, Softmax& softmax, Output& out, Scores& scores,
-                               const Weights& weights, int i) {
+                               Weights& weights, int i) {
     if constexpr (Config::kTurns) {
       wait_full(Config::key_ring(), i);
       wait_full(Config::value_ring(), i - 1);

@@ -137,6 +137,11 @@ TEST_CASE("what the wgmma kernels do not compute is named") {
   CHECK(reason({8, 8, 64, false, kBrain}, WgmmaRung::ping_pong) ==
         "element type bf16 (f16 only below the last rung)");
   CHECK(reason({8, 8, 64, false, kBrain}).empty());
+  Problem shared({8, 8, 64, false, kHalf, 1, 2, 2});
+  AttentionParams params = shared.params();
+  params.k.strides[2] = 0;  // one head of K for all
+  CHECK(kernel::wgmma_shapes_unsupported(params, WgmmaRung::overlapped) ==
+        "a stride of 0 over several elements");
   Shape windowed{8, 8, 64, false, kHalf};
   windowed.window = {2, 2};
   CHECK_FALSE(reason(windowed).empty());

@@ -1,7 +1,7 @@
 #pragma once
 // Which tile a thread block of the wgmma forward pass takes next, and the bulk copies that bring
-// it. One thread of the block has an object of this: the producer warp's first, or, where no warp
-// is set aside for it, the first of all. `Machine` is that of cuda_wgmma_block.hpp.
+// it. One thread of the block uses its object of this: the producer warp's first, or, where no warp
+// is set aside for it, one of those that compute. `Machine` is that of cuda_wgmma_block.hpp.
 #include <cstdint>
 
 #include "impls/flashattention2/cuda_wgmma_math.hpp"
@@ -20,6 +20,8 @@ class WgmmaLoads {
 
   /// Takes the next tile, tells the consumers its number and starts the copy of its Q. Waits until
   /// they have done with the last one's. False when there is none left, which they are told too.
+  /// (The first K could be asked for before that wait; the producer's 24 registers do not hold what
+  /// both need.)
   ASHLAR_KERNEL_CODE bool open_tile() {
     use_ += static_cast<std::uint32_t>(blocks_);
     blocks_ = 0;
@@ -77,6 +79,7 @@ class WgmmaLoads {
       machine_.device_fence();
       const int before = machine_.fetch_add(arguments_.next_tile + 1, 1);
       if (before != static_cast<int>(machine_.blocks()) - 1) return;
+      machine_.device_fence();
       arguments_.next_tile[0] = 0;
       arguments_.next_tile[1] = 0;
     }

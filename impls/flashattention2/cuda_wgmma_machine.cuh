@@ -92,6 +92,11 @@ class WgmmaMachine : public DeviceMachine<Element> {
     for (int i = 0; i < Count; ++i) asm volatile("" : "+f"(c[i])::"memory");
   }
   template <int Count>
+  __device__ __forceinline__ void settle(std::uint32_t (&words)[Count]) {
+    ASHLAR_UNROLL
+    for (int i = 0; i < Count; ++i) asm volatile("" : "+r"(words[i])::"memory");
+  }
+  template <int Count>
   __device__ __forceinline__ void begin_products(float (&c)[Count]) {
     settle(c);
     asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");

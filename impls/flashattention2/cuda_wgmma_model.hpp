@@ -226,8 +226,8 @@ class WgmmaThread : public ModelThread<Element> {
   void sync_pair(int id) { model_.pair(id, Base::thread(), true); }
   void arrive_pair(int id) { model_.pair(id, Base::thread(), false); }
 
-  template <int Count>
-  void settle(float (&)[Count]) {}
+  template <class Number, int Count>
+  void settle(Number (&)[Count]) {}
   template <int Count>
   void begin_products(float (&)[Count]) {
     begun_ = true;

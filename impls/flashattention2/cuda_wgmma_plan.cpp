@@ -42,6 +42,16 @@ BoxTensor box_tensor(const Tensor& tensor, int box_rows) {
           .box_rows = box_rows};
 }
 
+/// An axis of several elements that all lie in one place: whether the driver takes a stride of 0
+/// for it is not documented.
+template <class Tensor>
+bool repeats(const Tensor& tensor) {
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (tensor.shape[axis] > 1 && tensor.strides[axis] == 0) return true;
+  }
+  return false;
+}
+
 template <class Tensor>
 bool strides_short(const Tensor& tensor) {
   const Strides s = strides_of(tensor);
@@ -58,6 +68,9 @@ std::optional<std::string> wgmma_shapes_unsupported(const AttentionParams& param
   }
   // The numbers of tiles that nobody has any more are computed as well.
   if (order_of(params).tiles() > kMostTiles) return "more than 2^30 tiles";
+  if (repeats(params.q) || repeats(params.k) || repeats(params.v)) {
+    return "a stride of 0 over several elements";
+  }
   if (!strides_short(params.q) || !strides_short(params.k) || !strides_short(params.v)) {
     return "a stride of 2^38 elements or more";
   }
@@ -78,6 +91,9 @@ WgmmaPlan wgmma_plan(const AttentionParams& params, int multiprocessors) {
   arguments.scale_log2 = params.scale * std::numbers::log2e_v<float>;
   plan.tensors = {box_tensor(params.q, tile.rows), box_tensor(params.k, tile.columns),
                   box_tensor(params.v, tile.columns)};
+  if (params.seqlen_k() == 0) {  // never read, but a map wants an address, which they may lack
+    plan.tensors.k.data = plan.tensors.v.data = plan.tensors.q.data;
+  }
   plan.blocks = static_cast<unsigned>(
       std::min<std::int64_t>(arguments.order.tiles(), std::max(multiprocessors, 1)));
   return plan;
