@@ -28,7 +28,7 @@ endforeach()
 add_custom_target(stage ALL
   COMMAND ${CMAKE_COMMAND}
     -DSTAGE=${PROJECT_BINARY_DIR}/stage -DSOURCE=${PROJECT_SOURCE_DIR} -DSTRIP=${CMAKE_STRIP}
-    "-DPROGRAMS=${program_files}" "-DTESTS=${test_files}" -DMOST_MIB=40
+    "-DPROGRAMS=${program_files}" "-DTESTS=${test_files}" -DMOST_MIB=60
     -P ${CMAKE_CURRENT_LIST_DIR}/stage_files.cmake
   VERBATIM)
 if(programs OR tests)
