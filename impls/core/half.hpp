@@ -4,16 +4,18 @@
 #include <bit>
 #include <cstdint>
 
+#include "impls/core/cuda/host_device.hpp"
 #include "impls/core/dtype.hpp"
 
 namespace ashlar::core {
 
-constexpr float to_float(BFloat16 value) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+// Kernels use these two as well; std::bit_cast is a function of the host's.
+ASHLAR_HOST_DEVICE constexpr float to_float(BFloat16 value) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(value.bits) << 16);
 }
 
-constexpr BFloat16 to_bfloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
+ASHLAR_HOST_DEVICE constexpr BFloat16 to_bfloat16(float value) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) {
     return {static_cast<std::uint16_t>((bits >> 16) | 0x40u)};
   }

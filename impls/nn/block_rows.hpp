@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "impls/core/cuda/host_device.hpp"
-#include "impls/core/dtype.hpp"
+#include "impls/core/half.hpp"
 #include "impls/nn/block_math.hpp"
 
 namespace ashlar::nn {
@@ -100,19 +100,6 @@ struct NormSums {
   Element* sums[kSums] = {};  // dgain, dbias
 };
 
-ASHLAR_HOST_DEVICE float float_of(std::uint32_t bits) {
-  float value = 0;
-  memcpy(&value, &bits, sizeof value);
-  return value;
-}
-/// The upper half of the nearest bfloat16, ties to even.
-ASHLAR_HOST_DEVICE std::uint32_t rounded_bits(float value) {
-  std::uint32_t bits = 0;
-  memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7fffffffU) > 0x7f800000U) return (bits >> 16) | 0x40U;  // NaN
-  return (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-}
-
 ASHLAR_HOST_DEVICE void load(const float* from, float (&to)[kChunk]) {
   for (int i = 0; i < kChunk; ++i) to[i] = from[i];
 }
@@ -133,13 +120,16 @@ ASHLAR_HOST_DEVICE void load(const core::BFloat16* from, float (&to)[kChunk]) {
 #endif
   ASHLAR_UNROLL
   for (int i = 0; i < kChunk; ++i)
-    to[i] = float_of(i % 2 == 0 ? at.pairs[i / 2] << 16 : at.pairs[i / 2] & 0xffff0000U);
+    to[i] = core::to_float(
+        core::BFloat16{static_cast<std::uint16_t>(at.pairs[i / 2] >> (i % 2 == 0 ? 0 : 16))});
 }
 ASHLAR_HOST_DEVICE void store(core::BFloat16* to, const float (&from)[kChunk]) {
   Pairs at;
   ASHLAR_UNROLL
-  for (int i = 0; i < kChunk / 2; ++i)
-    at.pairs[i] = rounded_bits(from[2 * i]) | rounded_bits(from[2 * i + 1]) << 16;
+  for (int i = 0; i < kChunk / 2; ++i) {
+    at.pairs[i] = core::to_bfloat16(from[2 * i]).bits |
+                  static_cast<std::uint32_t>(core::to_bfloat16(from[2 * i + 1]).bits) << 16;
+  }
 #ifdef __CUDA_ARCH__
   *reinterpret_cast<uint4*>(to) = make_uint4(at.pairs[0], at.pairs[1], at.pairs[2], at.pairs[3]);
 #else
@@ -148,7 +138,7 @@ ASHLAR_HOST_DEVICE void store(core::BFloat16* to, const float (&from)[kChunk]) {
 }
 ASHLAR_HOST_DEVICE void store_one(float* to, float value) { *to = value; }
 ASHLAR_HOST_DEVICE void store_one(core::BFloat16* to, float value) {
-  to->bits = static_cast<std::uint16_t>(rounded_bits(value));
+  *to = core::to_bfloat16(value);
 }
 
 /// Calls body(first column) for the chunks of a row that are this lane's.
