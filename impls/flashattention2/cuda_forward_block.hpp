@@ -162,36 +162,41 @@ class ForwardBlock : public ForwardScores<Config, Machine> {
   /// S = Q K^T, unscaled.
   ASHLAR_KERNEL_CODE void multiply_keys(Scores& scores) {
     const int thread = machine_.thread();
-    const int lane = thread % kWarpSize;
+    multiply_tiles(scores, thread % kWarpSize, thread / kWarpSize * Config::kRowsPerWarp, 0);
+  }
+
+  /// The same for RowTiles m16 tiles of rows and ScoreTiles n8 tiles of columns, from a row of Q
+  /// and a row of K on.
+  template <int RowTiles, int ScoreTiles>
+  ASHLAR_KERNEL_CODE void multiply_tiles(float (&scores)[RowTiles][ScoreTiles][4], int lane,
+                                         int first_query, int first_key) {
     ASHLAR_UNROLL
-    for (int m = 0; m < kRowTiles; ++m) {
+    for (int m = 0; m < RowTiles; ++m) {
       ASHLAR_UNROLL
-      for (int n = 0; n < kScoreTiles; ++n) {
+      for (int n = 0; n < ScoreTiles; ++n) {
         ASHLAR_UNROLL
         for (int i = 0; i < 4; ++i) scores[m][n][i] = 0;
       }
     }
     const LaneRow query_row = lane_row_major(lane);
     const LaneRow key_row = lane_row_minor(lane);
-    const int query_lane =
-        Config::kQueryOffset +
-        swizzled_offset<Config::kRows>(thread / kWarpSize * Config::kRowsPerWarp + query_row.row,
-                                       query_row.chunk);
-    const int key_lane =
-        Config::kKeyOffset + swizzled_offset<Config::kColumns>(key_row.row, key_row.chunk);
+    const int query_lane = Config::kQueryOffset + swizzled_offset<Config::kRows>(
+                                                      first_query + query_row.row, query_row.chunk);
+    const int key_lane = Config::kKeyOffset +
+                         swizzled_offset<Config::kColumns>(first_key + key_row.row, key_row.chunk);
     ASHLAR_UNROLL
     for (int k = 0; k < Config::kHeadDim / 16; ++k) {
-      Fragment a[kRowTiles];
+      Fragment a[RowTiles];
       ASHLAR_UNROLL
-      for (int m = 0; m < kRowTiles; ++m) {
+      for (int m = 0; m < RowTiles; ++m) {
         a[m] = machine_.load_matrices(fragment_offset<Config::kRows>(query_lane, 16 * m, k));
       }
       ASHLAR_UNROLL
-      for (int n = 0; n < kScoreTiles; n += 2) {
+      for (int n = 0; n < ScoreTiles; n += 2) {
         const Fragment b =
             machine_.load_matrices(fragment_offset<Config::kColumns>(key_lane, 8 * n, k));
         ASHLAR_UNROLL
-        for (int m = 0; m < kRowTiles; ++m) {
+        for (int m = 0; m < RowTiles; ++m) {
           machine_.multiply_add(scores[m][n], a[m], b.word[0], b.word[1]);
           machine_.multiply_add(scores[m][n + 1], a[m], b.word[2], b.word[3]);
         }

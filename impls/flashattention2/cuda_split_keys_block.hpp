@@ -30,13 +30,6 @@
 
 #include "impls/flashattention2/cuda_forward_block.hpp"
 
-/// Before a loop whose iterations must not overlap, since they would spill registers.
-#ifdef __CUDA_ARCH__
-#define ASHLAR_ROLLED _Pragma("unroll 1")
-#else
-#define ASHLAR_ROLLED
-#endif
-
 namespace ashlar::flashattention2::kernel {
 
 /// What ForwardBlock takes O, its statistics and its copies from; and shares of warps.
@@ -118,7 +111,7 @@ class SplitKeysBlock : public ForwardBlock<Config, Machine> {
     machine_.barrier();  // K is there for all, and all have finished with V and the parts
     Base::template load_values<true>(block);
     Scores scores;
-    multiply_keys(scores);
+    Base::multiply_tiles(scores, lane(), 0, warp() * Config::kWarpColumns);  // S_w = Q K_w^T
     if (!whole) mask(scores, block);
     show_maxima(scores);
     machine_.wait_for_copies();
@@ -133,43 +126,6 @@ class SplitKeysBlock : public ForwardBlock<Config, Machine> {
       multiply_values(weights, first);
       machine_.barrier();  // parts are there for all
       add_up_parts(first, shrink);
-    }
-  }
-
-  /// S_w = Q K_w^T, unscaled.
-  ASHLAR_KERNEL_CODE void multiply_keys(Scores& scores) {
-    ASHLAR_UNROLL
-    for (int m = 0; m < kSharedRowTiles; ++m) {
-      ASHLAR_UNROLL
-      for (int n = 0; n < kScoreTiles; ++n) {
-        ASHLAR_UNROLL
-        for (int i = 0; i < 4; ++i) scores[m][n][i] = 0;
-      }
-    }
-    const LaneRow query_row = lane_row_major(lane());
-    const LaneRow key_row = lane_row_minor(lane());
-    const int query_lane =
-        Config::kQueryOffset + swizzled_offset<Config::kRows>(query_row.row, query_row.chunk);
-    const int key_lane =
-        Config::kKeyOffset + swizzled_offset<Config::kColumns>(
-                                 warp() * Config::kWarpColumns + key_row.row, key_row.chunk);
-    ASHLAR_UNROLL
-    for (int k = 0; k < Config::kHeadDim / 16; ++k) {
-      Fragment a[kSharedRowTiles];
-      ASHLAR_UNROLL
-      for (int m = 0; m < kSharedRowTiles; ++m) {
-        a[m] = machine_.load_matrices(fragment_offset<Config::kRows>(query_lane, 16 * m, k));
-      }
-      ASHLAR_UNROLL
-      for (int n = 0; n < kScoreTiles; n += 2) {
-        const Fragment b =
-            machine_.load_matrices(fragment_offset<Config::kColumns>(key_lane, 8 * n, k));
-        ASHLAR_UNROLL
-        for (int m = 0; m < kSharedRowTiles; ++m) {
-          machine_.multiply_add(scores[m][n], a[m], b.word[0], b.word[1]);
-          machine_.multiply_add(scores[m][n + 1], a[m], b.word[2], b.word[3]);
-        }
-      }
     }
   }
 
@@ -264,8 +220,8 @@ class SplitKeysBlock : public ForwardBlock<Config, Machine> {
     const int value_lane =
         Config::kValueOffset + swizzled_offset<Config::kColumns>(
                                    warp() * Config::kWarpColumns + value_row.row, value_row.chunk);
-    ASHLAR_ROLLED
-    for (int n = 0; n < kPartTiles; n += 2) {
+    ASHLAR_NO_UNROLL  // iterations that overlap would spill registers
+        for (int n = 0; n < kPartTiles; n += 2) {
       float part[kSharedRowTiles][2][4] = {};
       ASHLAR_UNROLL
       for (int k = 0; k < Config::kWarpColumns / 16; ++k) {
@@ -335,5 +291,3 @@ class SplitKeysBlock : public ForwardBlock<Config, Machine> {
 };
 
 }  // namespace ashlar::flashattention2::kernel
-
-#undef ASHLAR_ROLLED
