@@ -63,46 +63,6 @@ std::optional<std::string> naive_cuda_backward_unsupported(const AttentionParams
                             naive_cuda_backward_score_bytes(params));
 }
 
-NaiveCudaGradients::NaiveCudaGradients(const AttentionParams& host,
-                                       CudaGradientProblem::Passes passes)
-    : problem_(supported_gradients(host), passes),
-      weights_(naive_cuda_score_bytes(host)),
-      gradients_(naive_cuda_score_bytes(host)),
-      addresses_(naive_address_bytes(host)) {
-  if (weights_.bytes() == 0) return;
-  AddressLists lists{static_cast<const void* const*>(addresses_.data())};
-  forward_ = naive_forward_plan(problem_.params(), weights_.data(), lists);
-  backward_ = naive_backward_plan(problem_.params(), weights_.data(), gradients_.data(), lists);
-  addresses_.copy_in(lists.all.data(), lists.all.size() * sizeof(void*));
-}
-
-/// out and lse are inputs here, so lse goes where nobody reads it.
-void NaiveCudaGradients::keep_weights() {
-  if (weights_.bytes() == 0) return;
-  const core::cuda::DeviceBuffer lse(spare_lse_bytes(problem_.params()));
-  cublas_.set_stream(nullptr);
-  cublas_.multiply(forward_.scores);
-  launch_softmax(
-      naive_softmax_arguments(with_lse_at(problem_.params(), lse.data()), weights_.data()),
-      problem_.params().q.dtype, nullptr);
-  core::cuda::synchronize();
-}
-
-void NaiveCudaGradients::forward(void* stream) {
-  launch_naive_forward(problem_.params(), forward_, cublas_, stream);
-}
-
-void NaiveCudaGradients::backward(void* stream) {
-  const AttentionParams& p = problem_.params();
-  if (weights_.bytes() == 0) {
-    launch_zero_tensor(p.dq, stream);
-    launch_zero_tensor(p.dk, stream);
-    launch_zero_tensor(p.dv, stream);
-    return;
-  }
-  launch_naive_backward(p, backward_, cublas_, stream);
-}
-
 void launch_naive_backward(const AttentionParams& device, const NaiveBackwardPlan& plan,
                            Cublas& cublas, void* stream) {
   cublas.set_stream(stream);
@@ -118,6 +78,7 @@ NaiveCudaLaunch::NaiveCudaLaunch(const AttentionParams& device)
       weights_(naive_cuda_score_bytes(device)),
       gradients_(naive_cuda_score_bytes(device)),
       addresses_(naive_address_bytes(device)) {
+  if (nothing_to_see()) return;
   AddressLists lists{static_cast<const void* const*>(addresses_.data())};
   forward_ = naive_forward_plan(device_, weights_.data(), lists);
   backward_ = naive_backward_plan(device_, weights_.data(), gradients_.data(), lists);
@@ -129,7 +90,28 @@ void NaiveCudaLaunch::forward(void* stream) {
 }
 
 void NaiveCudaLaunch::backward(void* stream) {
+  if (nothing_to_see()) {
+    launch_zero_tensor(device_.dq, stream);
+    launch_zero_tensor(device_.dk, stream);
+    launch_zero_tensor(device_.dv, stream);
+    return;
+  }
   launch_naive_backward(device_, backward_, cublas_, stream);
 }
+
+/// Where out and lse are inputs lse must stay, so it goes where nobody reads it.
+void NaiveCudaLaunch::keep_weights() {
+  if (nothing_to_see()) return;
+  const core::cuda::DeviceBuffer lse(spare_lse_bytes(device_));
+  cublas_.set_stream(nullptr);
+  cublas_.multiply(forward_.scores);
+  launch_softmax(naive_softmax_arguments(with_lse_at(device_, lse.data()), weights_.data()),
+                 device_.q.dtype, nullptr);
+  core::cuda::synchronize();
+}
+
+NaiveCudaGradients::NaiveCudaGradients(const AttentionParams& host,
+                                       CudaGradientProblem::Passes passes)
+    : problem_(supported_gradients(host), passes), launch_(problem_.params()) {}
 
 }  // namespace ashlar::flashattention2::baselines

@@ -22,7 +22,34 @@ std::size_t naive_cuda_backward_score_bytes(const AttentionParams& params);
 /// All device memory that is taken, also where the outputs are not there yet.
 std::size_t naive_cuda_backward_needed_bytes(const AttentionParams& params);
 
-/// A problem on the GPU and what its passes need beside the tensors.
+/// The passes of one problem in device memory, with memory for P and dP: what trains without
+/// FlashAttention.
+class NaiveCudaLaunch {
+ public:
+  /// All pointers are device pointers. Throws std::invalid_argument for what validate_backward()
+  /// and naive_gradient_shape_unsupported() name, std::bad_alloc when device memory is short,
+  /// std::runtime_error when CUDA or cuBLAS fails.
+  explicit NaiveCudaLaunch(const AttentionParams& device);
+
+  /// Start on `stream` (a cudaStream_t); the second reads what the first kept.
+  void forward(void* stream);
+  void backward(void* stream);
+  /// P alone, as forward() keeps it; waits for it.
+  void keep_weights();
+
+ private:
+  bool nothing_to_see() const { return weights_.bytes() == 0; }
+
+  AttentionParams device_;
+  Cublas cublas_;
+  core::cuda::DeviceBuffer weights_;    // (batch, heads_q, seqlen_q, padded seqlen_k)
+  core::cuda::DeviceBuffer gradients_;  // likewise: dP, dS
+  core::cuda::DeviceBuffer addresses_;
+  NaiveForwardPlan forward_;
+  NaiveBackwardPlan backward_;
+};
+
+/// A problem on the GPU and its passes.
 class NaiveCudaGradients {
  public:
   /// Throws std::invalid_argument for what naive_cuda_backward_unsupported() names, std::bad_alloc
@@ -34,41 +61,11 @@ class NaiveCudaGradients {
   const CudaGradientProblem& problem() const { return problem_; }
 
  protected:
-  /// Start on `stream` (a cudaStream_t).
-  void forward(void* stream);
-  void backward(void* stream);
-  /// P alone; waits for it.
-  void keep_weights();
+  NaiveCudaLaunch& launch() { return launch_; }
 
  private:
   CudaGradientProblem problem_;
-  Cublas cublas_;
-  core::cuda::DeviceBuffer weights_;    // (batch, heads_q, seqlen_q, padded seqlen_k)
-  core::cuda::DeviceBuffer gradients_;  // likewise: dP, dS
-  core::cuda::DeviceBuffer addresses_;
-  NaiveForwardPlan forward_;
-  NaiveBackwardPlan backward_;
-};
-
-/// The passes of one problem in device memory, with memory for P and dP: what trains without
-/// FlashAttention.
-class NaiveCudaLaunch {
- public:
-  /// All pointers are device pointers; there are rows and keys. Throws std::invalid_argument for
-  /// what validate_backward() and naive_gradient_shape_unsupported() name, std::bad_alloc when
-  /// device memory is short, std::runtime_error when CUDA or cuBLAS fails.
-  explicit NaiveCudaLaunch(const AttentionParams& device);
-
-  /// Start on `stream` (a cudaStream_t); the second reads what the first kept.
-  void forward(void* stream);
-  void backward(void* stream);
-
- private:
-  AttentionParams device_;
-  Cublas cublas_;
-  core::cuda::DeviceBuffer weights_, gradients_, addresses_;
-  NaiveForwardPlan forward_;
-  NaiveBackwardPlan backward_;
+  NaiveCudaLaunch launch_;
 };
 
 /// Products and softmax of the backward pass on `stream`.
@@ -79,9 +76,9 @@ class NaiveCudaBackward : public NaiveCudaGradients {
  public:
   explicit NaiveCudaBackward(const AttentionParams& host)
       : NaiveCudaGradients(host, CudaGradientProblem::Passes::backward) {
-    keep_weights();
+    launch().keep_weights();
   }
-  void execute(void* stream) { backward(stream); }
+  void execute(void* stream) { launch().backward(stream); }
 };
 
 class NaiveCudaBothPasses : public NaiveCudaGradients {
@@ -89,8 +86,8 @@ class NaiveCudaBothPasses : public NaiveCudaGradients {
   explicit NaiveCudaBothPasses(const AttentionParams& host)
       : NaiveCudaGradients(host, CudaGradientProblem::Passes::both) {}
   void execute(void* stream) {
-    forward(stream);
-    backward(stream);
+    launch().forward(stream);
+    launch().backward(stream);
   }
 };
 
