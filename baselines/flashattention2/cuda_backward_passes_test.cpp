@@ -1,9 +1,8 @@
 // Standard attention's backward pass on a GPU under the checks of test_backward_checks.hpp. Without
 // a device or cuBLAS the table is empty and says why.
-#include <iostream>
-
 #include "baselines/flashattention2/naive_cuda_backward.hpp"
 #include "impls/flashattention2/test_backward_checks.hpp"
+#include "impls/flashattention2/test_cuda_passes.hpp"
 
 namespace ashlar::flashattention2::testing {
 namespace {
@@ -19,24 +18,12 @@ void run(const AttentionParams& params) {
   CHECK(backward.problem().intact());
 }
 
-/// The backward pass must not hang on the forward pass that the checks hand out.
-void run_both(const AttentionParams& params) {
-  baselines::NaiveCudaBothPasses both(params);
-  both.poison();
-  both.execute(nullptr);
-  both.fetch();
-  CHECK(both.problem().intact());
-}
-
 }  // namespace
 
 const std::vector<BackwardPass>& backward_passes() {
   static const std::vector<BackwardPass> passes = []() -> std::vector<BackwardPass> {
     Problem any({.seqlen_q = 2, .seqlen_k = 2, .head_dim = 64, .dtype = core::DType::f16});
-    if (const auto reason = baselines::naive_cuda_backward_unsupported(any.params())) {
-      std::cout << "skipped: " << *reason << "\n";
-      return {};
-    }
+    if (skipped(baselines::naive_cuda_backward_unsupported(any.params()))) return {};
     // Scores are stored in the tensors' type, so that in 16 bits all is judged by the yardstick.
     // cuBLAS gives the same bits from every call, as long as nothing of the problem changes.
     const BackwardPass pass{.name = "naive-cuda",
@@ -46,7 +33,8 @@ const std::vector<BackwardPass>& backward_passes() {
                             .same_dq = DqBits::always};
     BackwardPass both = pass;
     both.name = "naive-cuda, both passes";
-    both.run = run_both;
+    // The backward pass must not hang on the forward pass that the checks hand out.
+    both.run = run_on_device<baselines::NaiveCudaBothPasses>;
     return {pass, both};
   }();
   return passes;

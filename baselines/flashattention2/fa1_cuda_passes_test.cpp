@@ -1,36 +1,20 @@
 // FlashAttention-1's schedule and single ideas switched off, on a GPU, under the checks of
 // test_forward_checks.hpp and test_backward_checks.hpp. Without a device the tables are empty and
 // say why.
-#include <iostream>
-
 #include "baselines/flashattention2/fa1_cuda.hpp"
 #include "impls/flashattention2/cuda_ablations.hpp"
 #include "impls/flashattention2/test_backward_checks.hpp"
+#include "impls/flashattention2/test_cuda_passes.hpp"
 #include "impls/flashattention2/test_forward_checks.hpp"
 
 namespace ashlar::flashattention2::testing {
 namespace {
 
 template <class Pass>
-void run(const AttentionParams& params) {
-  Pass pass(params);
-  pass.poison();
-  pass.execute(nullptr);
-  pass.fetch();
-  CHECK(pass.problem().intact());
-}
-
-bool skipped() {
-  if (cuda_device().available) return false;
-  std::cout << "skipped: " << cuda_device().reason << "\n";
-  return true;
-}
-
-template <class Pass>
 ForwardPass forward_pass(const char* name) {
   return {.name = name,
           .dtypes = {core::DType::f16, core::DType::bf16},
-          .run = run<Pass>,
+          .run = run_on_device<Pass>,
           .bounds = {.lse = 1e-4}};
 }
 
@@ -38,7 +22,7 @@ ForwardPass forward_pass(const char* name) {
 
 const std::vector<ForwardPass>& forward_passes() {
   static const std::vector<ForwardPass> passes = []() -> std::vector<ForwardPass> {
-    if (skipped()) return {};
+    if (skipped_without_device()) return {};
     return {forward_pass<CudaHeadsOnly>("heads-only-mma"),
             forward_pass<CudaSplitKeys>("split-keys-mma"),
             forward_pass<baselines::Fa1CudaForward>("fa1-mma")};
@@ -48,10 +32,10 @@ const std::vector<ForwardPass>& forward_passes() {
 
 const std::vector<BackwardPass>& backward_passes() {
   static const std::vector<BackwardPass> passes = []() -> std::vector<BackwardPass> {
-    if (skipped()) return {};
+    if (skipped_without_device()) return {};
     return {{.name = "fa1-mma",
              .dtypes = {core::DType::f16, core::DType::bf16},
-             .run = run<baselines::Fa1CudaBackward>,
+             .run = run_on_device<baselines::Fa1CudaBackward>,
              .same_dq = DqBits::always}};
   }();
   return passes;

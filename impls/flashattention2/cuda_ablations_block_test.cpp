@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "impls/flashattention2/cuda_ablations_launch.hpp"
+#include "impls/flashattention2/cuda_dispatch.hpp"
 #include "impls/flashattention2/cuda_heads_only_block.hpp"
 #include "impls/flashattention2/cuda_model_checks.hpp"
 #include "impls/flashattention2/cuda_split_keys_block.hpp"
@@ -48,36 +49,19 @@ struct SplitKeys {
   }
 };
 
-template <class Kernel, class Element>
-void run_order(const AttentionParams& params, bool falling) {
+template <class Kernel>
+void run_model(const AttentionParams& params, bool falling) {
   const AblationPlan plan = Kernel::plan(params);
-  constexpr PassKind kFull = PassKind::full;
-  constexpr PassKind kCausal = PassKind::causal;
-  if (params.head_dim() == 64) {
-    params.causal ? Kernel::template run<Element, 64, kCausal>(plan, falling)
-                  : Kernel::template run<Element, 64, kFull>(plan, falling);
-  } else {
-    params.causal ? Kernel::template run<Element, 128, kCausal>(plan, falling)
-                  : Kernel::template run<Element, 128, kFull>(plan, falling);
-  }
+  kernel::visit_plain_kernel(params, [&]<class Element, int HeadDim, PassKind Kind>() {
+    Kernel::template run<Element, HeadDim, Kind>(plan, falling);
+  });
 }
 
-/// With the first warp ahead of the others and with the last one, where a missing barrier is seen
-/// in one of the two at least, and with the same bits.
 template <class Kernel>
 void check(Problem& problem) {
   const AttentionParams params = problem.params();
   REQUIRE_FALSE(kernel::ablation_unsupported(params));
-  std::vector<double> answers[2];
-  for (const bool falling : {false, true}) {
-    problem.poison();
-    params.q.dtype == kHalf ? run_order<Kernel, core::Float16>(params, falling)
-                            : run_order<Kernel, core::BFloat16>(params, falling);
-    testing::check_rows(params);
-    answers[falling ? 1 : 0] = testing::answer_of(params);
-  }
-  const bool same = answers[0] == answers[1];
-  CHECK(same);
+  testing::check_in_both_orders(problem, [&](bool falling) { run_model<Kernel>(params, falling); });
 }
 
 template <class Kernel>
@@ -132,7 +116,7 @@ TEMPLATE_TEST_CASE("one idea off, on the model: rows behind the last key are not
   params.k = keys.view();
   params.v = values.view();
   problem.poison();
-  run_order<TestType, core::Float16>(params, false);
+  run_model<TestType>(params, false);
   testing::check_rows(params);
 }
 

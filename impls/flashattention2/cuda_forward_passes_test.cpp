@@ -1,33 +1,17 @@
 // The tensor-core kernel on a GPU under the checks of test_forward_checks.hpp. Without a device the
 // table is empty and says why.
-#include <iostream>
-
 #include "impls/flashattention2/cuda.hpp"
+#include "impls/flashattention2/test_cuda_passes.hpp"
 #include "impls/flashattention2/test_forward_checks.hpp"
 
 namespace ashlar::flashattention2::testing {
-namespace {
-
-void run(const AttentionParams& params) {
-  CudaForward forward(params);
-  forward.poison();
-  forward.execute(nullptr);
-  forward.fetch();
-  CHECK(forward.problem().intact());
-}
-
-}  // namespace
-
 const std::vector<ForwardPass>& forward_passes() {
   static const std::vector<ForwardPass> passes = []() -> std::vector<ForwardPass> {
-    if (!cuda_device().available) {
-      std::cout << "skipped: " << cuda_device().reason << "\n";
-      return {};
-    }
+    if (skipped_without_device()) return {};
     // Its tiles are compiled in. ex2.approx is within 2^-22 of each weight.
     return {{.name = "flash-mma",
              .dtypes = {core::DType::f16, core::DType::bf16},
-             .run = run,
+             .run = run_on_device<CudaForward>,
              .bounds = {.lse = 1e-4},
              .features = Features::all()}};
   }();

@@ -82,4 +82,21 @@ inline void check_rows(const AttentionParams& params) {
   }
 }
 
+/// run(falling) of a forward pass, its answer checked: with the first warp ahead of the others and
+/// with the last one. A missing barrier is seen in one of the two at least, and the bits must not
+/// depend on the order.
+template <class Run>
+void check_in_both_orders(Problem& problem, const Run& run) {
+  const AttentionParams params = problem.params();
+  std::vector<double> answers[2];
+  for (const bool falling : {false, true}) {
+    problem.poison();
+    run(falling);
+    check_rows(params);
+    answers[falling ? 1 : 0] = answer_of(params);
+  }
+  const bool same = answers[0] == answers[1];
+  CHECK(same);
+}
+
 }  // namespace ashlar::flashattention2::testing
