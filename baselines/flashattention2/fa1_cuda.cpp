@@ -7,6 +7,7 @@
 #include "impls/flashattention2/cuda_ablations_launch.hpp"
 #include "impls/flashattention2/cuda_arguments.hpp"
 #include "impls/flashattention2/cuda_device_memory.hpp"
+#include "impls/flashattention2/cuda_dispatch.hpp"
 
 namespace ashlar::flashattention2::baselines {
 namespace {
@@ -17,35 +18,15 @@ void require(const std::optional<std::string>& unsupported) {
   if (unsupported) throw std::invalid_argument("FlashAttention-1 on CUDA: " + *unsupported);
 }
 
-const AttentionParams& supported_fa1(const AttentionParams& params) {
-  validate_forward(params);
-  require(fa1_cuda_unsupported(params));
-  return params;
+LaunchFa1Cuda forward_launcher(const AttentionParams& params) {
+  return kernel::visit_plain_kernel(params, []<class Element, int HeadDim, PassKind Kind>() {
+    return launch_fa1_cuda<Element, HeadDim, Kind>;
+  });
 }
-
-struct ForwardLaunchers {
-  template <class Element, int HeadDim, PassKind Kind>
-  static constexpr LaunchFa1Cuda kLaunch = launch_fa1_cuda<Element, HeadDim, Kind>;
-};
-struct BackwardLaunchers {
-  template <class Element, int HeadDim, PassKind Kind>
-  static constexpr kernel::LaunchBackward kLaunch = kernel::launch_backward<Element, HeadDim, Kind>;
-};
-
-template <class Launchers, class Element>
-auto fa1_launcher(const AttentionParams& params) {
-  if (params.head_dim() == 64) {
-    return params.causal ? Launchers::template kLaunch<Element, 64, PassKind::causal>
-                         : Launchers::template kLaunch<Element, 64, PassKind::full>;
-  }
-  return params.causal ? Launchers::template kLaunch<Element, 128, PassKind::causal>
-                       : Launchers::template kLaunch<Element, 128, PassKind::full>;
-}
-
-template <class Launchers>
-auto fa1_launcher(const AttentionParams& params) {
-  return params.q.dtype == core::DType::f16 ? fa1_launcher<Launchers, core::Float16>(params)
-                                            : fa1_launcher<Launchers, core::BFloat16>(params);
+kernel::LaunchBackward backward_launcher(const AttentionParams& params) {
+  return kernel::visit_plain_kernel(params, []<class Element, int HeadDim, PassKind Kind>() {
+    return kernel::launch_backward<Element, HeadDim, Kind>;
+  });
 }
 
 template <int HeadDim>
@@ -97,18 +78,28 @@ std::size_t fa1_cuda_both_workspace_bytes(const AttentionParams& params) {
   return fa1_cuda_workspace_bytes(params) + fa1_cuda_backward_workspace_bytes(params);
 }
 
+const AttentionParams& Fa1CudaLaunch::supported(const AttentionParams& params) {
+  validate_forward(params);
+  require(fa1_cuda_unsupported(params));
+  return params;
+}
+
 Fa1CudaLaunch::Fa1CudaLaunch(const AttentionParams& device)
-    : plan_(fa1_cuda_plan(supported_fa1(device))),
-      launch_(fa1_launcher<ForwardLaunchers>(device)),
+    : plan_(fa1_cuda_plan(supported(device))),
+      launch_(forward_launcher(device)),
       state_(fa1_cuda_workspace_bytes(device)) {
   kernel::require_aligned_tensors(device);
   plan_.arguments.state = static_cast<kernel::ThreadSums*>(state_.data());
 }
 
-CudaBackwardLaunch fa1_cuda_backward_launch(const AttentionParams& device) {
-  validate_backward(device);
-  require(fa1_cuda_backward_unsupported(device));
-  return {device, fa1_cuda_backward_plan(device), fa1_launcher<BackwardLaunchers>(device)};
+const AttentionParams& Fa1CudaBackwardLaunch::supported(const AttentionParams& params) {
+  validate_backward(params);
+  require(fa1_cuda_backward_unsupported(params));
+  return params;
 }
+
+Fa1CudaBackwardLaunch::Fa1CudaBackwardLaunch(const AttentionParams& device)
+    : CudaBackwardLaunch(device, fa1_cuda_backward_plan(supported(device)),
+                         backward_launcher(device)) {}
 
 }  // namespace ashlar::flashattention2::baselines

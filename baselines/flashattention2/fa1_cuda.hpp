@@ -11,7 +11,7 @@
 #include "baselines/flashattention2/fa1_cuda_launch.hpp"
 #include "impls/core/cuda/buffer.hpp"
 #include "impls/flashattention2/cuda_backward.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 
 namespace ashlar::flashattention2::baselines {
 
@@ -36,6 +36,8 @@ class Fa1CudaLaunch {
   /// std::invalid_argument for what validate_forward() and fa1_cuda_unsupported() name,
   /// std::bad_alloc when device memory is short.
   explicit Fa1CudaLaunch(const AttentionParams& device);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params);
 
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. One
   /// call at a time. Throws std::runtime_error when the launch fails.
@@ -51,60 +53,15 @@ class Fa1CudaLaunch {
 
 /// The backward pass likewise. Throws what CudaBackwardLaunch throws, and std::invalid_argument for
 /// what fa1_cuda_backward_unsupported() names.
-CudaBackwardLaunch fa1_cuda_backward_launch(const AttentionParams& device);
-
-/// Problems on the GPU and the kernels that solve them; copies and checks happen outside execute().
-/// Constructors throw what the launches and CudaProblem or CudaGradientProblem throw.
-class Fa1CudaForward {
+class Fa1CudaBackwardLaunch : public CudaBackwardLaunch {
  public:
-  explicit Fa1CudaForward(const AttentionParams& host)
-      : problem_(host), launch_(problem_.params()) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
-
- private:
-  CudaProblem problem_;
-  Fa1CudaLaunch launch_;
+  explicit Fa1CudaBackwardLaunch(const AttentionParams& device);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params);
 };
 
-class Fa1CudaBackward {
- public:
-  explicit Fa1CudaBackward(const AttentionParams& host)
-      : problem_(host, CudaGradientProblem::Passes::backward),
-        launch_(fa1_cuda_backward_launch(problem_.params())) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaGradientProblem& problem() const { return problem_; }
-
- private:
-  CudaGradientProblem problem_;
-  CudaBackwardLaunch launch_;
-};
-
-class Fa1CudaBothPasses {
- public:
-  explicit Fa1CudaBothPasses(const AttentionParams& host)
-      : problem_(host, CudaGradientProblem::Passes::both),
-        forward_(problem_.params()),
-        backward_(fa1_cuda_backward_launch(problem_.params())) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) {
-    forward_(stream);
-    backward_(stream);
-  }
-  void fetch() { problem_.fetch(); }
-  const CudaGradientProblem& problem() const { return problem_; }
-
- private:
-  CudaGradientProblem problem_;
-  Fa1CudaLaunch forward_;
-  CudaBackwardLaunch backward_;
-};
+using Fa1CudaForward = CudaForwardBy<Fa1CudaLaunch>;
+using Fa1CudaBackward = CudaBackwardBy<Fa1CudaBackwardLaunch>;
+using Fa1CudaBothPasses = CudaPassesBy<Fa1CudaLaunch, Fa1CudaBackwardLaunch>;
 
 }  // namespace ashlar::flashattention2::baselines

@@ -32,14 +32,6 @@ kernel::LaunchForward forward_launcher(const AttentionParams& params) {
   }
 }
 
-const AttentionParams& supported_forward(const AttentionParams& params) {
-  validate_forward(params);
-  if (const auto reason = cuda_unsupported(params)) {
-    throw std::invalid_argument("CUDA attention: " + *reason);
-  }
-  return params;
-}
-
 }  // namespace
 
 bool cuda_built() { return cuda_device().built; }
@@ -51,8 +43,16 @@ std::optional<std::string> cuda_unsupported(const AttentionParams& params) {
   return kernel::unsupported(params);
 }
 
+const AttentionParams& CudaLaunch::supported(const AttentionParams& params) {
+  validate_forward(params);
+  if (const auto reason = cuda_unsupported(params)) {
+    throw std::invalid_argument("CUDA attention: " + *reason);
+  }
+  return params;
+}
+
 CudaLaunch::CudaLaunch(const AttentionParams& device)
-    : arguments_(kernel::forward_arguments(supported_forward(device))),
+    : arguments_(kernel::forward_arguments(supported(device))),
       grid_(kernel::forward_grid(device)),
       launch_(device.q.dtype == core::DType::f16 ? forward_launcher<core::Float16>(device)
                                                  : forward_launcher<core::BFloat16>(device)),
@@ -64,8 +64,5 @@ CudaLaunch::CudaLaunch(const AttentionParams& device)
 void CudaLaunch::operator()(void* stream) const {
   if (grid_.x != 0) launch_(arguments_, grid_, stream);
 }
-
-CudaForward::CudaForward(const AttentionParams& host)
-    : problem_(supported_forward(host)), launch_(problem_.params()) {}
 
 }  // namespace ashlar::flashattention2

@@ -10,7 +10,7 @@
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_launch.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 
 namespace ashlar::flashattention2 {
 
@@ -29,6 +29,8 @@ class CudaLaunch {
   /// are on the host. Throws std::invalid_argument for what validate_forward() and
   /// cuda_unsupported() name.
   explicit CudaLaunch(const AttentionParams& device);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params);
 
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
   /// std::runtime_error when the launch fails.
@@ -47,20 +49,6 @@ inline void cuda_forward(const AttentionParams& device, void* stream) {
   launch(stream);
 }
 
-/// A problem on the GPU and the kernel that solves it; copies and checks happen outside execute().
-class CudaForward {
- public:
-  /// Throws what CudaLaunch and CudaProblem throw.
-  explicit CudaForward(const AttentionParams& host);
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
-
- private:
-  CudaProblem problem_;
-  CudaLaunch launch_;
-};
+using CudaForward = CudaForwardBy<CudaLaunch>;
 
 }  // namespace ashlar::flashattention2

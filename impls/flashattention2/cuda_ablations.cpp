@@ -5,6 +5,7 @@
 #include "impls/core/cuda/device.hpp"
 #include "impls/flashattention2/cuda_arguments.hpp"
 #include "impls/flashattention2/cuda_device_memory.hpp"
+#include "impls/flashattention2/cuda_dispatch.hpp"
 #include "impls/flashattention2/cuda_split_keys_block.hpp"
 #include "impls/flashattention2/cuda_strides.hpp"
 
@@ -12,38 +13,19 @@ namespace ashlar::flashattention2 {
 namespace {
 
 using kernel::PassKind;
+using Without = CudaAblationLaunch::Without;
 
-const AttentionParams& supported_ablation(const AttentionParams& params) {
-  validate_forward(params);
-  if (const auto reason = cuda_ablation_unsupported(params)) {
-    throw std::invalid_argument("CUDA attention, one idea off: " + *reason);
-  }
-  return params;
+kernel::AblationPlan plan_without(const AttentionParams& params, Without without) {
+  return without == Without::sequence_parallelism ? kernel::heads_only_plan(params)
+                                                  : kernel::split_keys_plan(params);
 }
 
-template <class Element, int HeadDim, PassKind Kind>
-kernel::LaunchForward ablation_launcher(CudaAblation::Without without) {
-  return without == CudaAblation::Without::sequence_parallelism
-             ? kernel::launch_heads_only<Element, HeadDim, Kind>
-             : kernel::launch_split_keys<Element, HeadDim, Kind>;
-}
-
-template <class Element, int HeadDim>
-kernel::LaunchForward ablation_launcher(bool causal, CudaAblation::Without without) {
-  return causal ? ablation_launcher<Element, HeadDim, PassKind::causal>(without)
-                : ablation_launcher<Element, HeadDim, PassKind::full>(without);
-}
-
-template <class Element>
-kernel::LaunchForward ablation_launcher(const AttentionParams& params,
-                                        CudaAblation::Without without) {
-  return params.head_dim() == 64 ? ablation_launcher<Element, 64>(params.causal, without)
-                                 : ablation_launcher<Element, 128>(params.causal, without);
-}
-
-kernel::AblationPlan plan_without(const AttentionParams& params, CudaAblation::Without without) {
-  return without == CudaAblation::Without::sequence_parallelism ? kernel::heads_only_plan(params)
-                                                                : kernel::split_keys_plan(params);
+kernel::LaunchForward ablation_launcher(const AttentionParams& params, Without without) {
+  return kernel::visit_plain_kernel(params, [without]<class Element, int HeadDim, PassKind Kind>() {
+    return without == Without::sequence_parallelism
+               ? kernel::launch_heads_only<Element, HeadDim, Kind>
+               : kernel::launch_split_keys<Element, HeadDim, Kind>;
+  });
 }
 
 }  // namespace
@@ -82,12 +64,18 @@ std::optional<std::string> cuda_ablation_unsupported(const AttentionParams& para
   return kernel::ablation_unsupported(params);
 }
 
-CudaAblation::CudaAblation(const AttentionParams& host, Without without)
-    : problem_(supported_ablation(host)),
-      plan_(plan_without(problem_.params(), without)),
-      launch_(host.q.dtype == core::DType::f16 ? ablation_launcher<core::Float16>(host, without)
-                                               : ablation_launcher<core::BFloat16>(host, without)) {
-  kernel::require_aligned_tensors(problem_.params());
+const AttentionParams& CudaAblationLaunch::supported(const AttentionParams& params, Without) {
+  validate_forward(params);
+  if (const auto reason = cuda_ablation_unsupported(params)) {
+    throw std::invalid_argument("CUDA attention, one idea off: " + *reason);
+  }
+  return params;
+}
+
+CudaAblationLaunch::CudaAblationLaunch(const AttentionParams& device, Without without)
+    : plan_(plan_without(supported(device, without), without)),
+      launch_(ablation_launcher(device, without)) {
+  kernel::require_aligned_tensors(device);
 }
 
 }  // namespace ashlar::flashattention2

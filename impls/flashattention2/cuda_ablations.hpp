@@ -9,7 +9,7 @@
 
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda_ablations_launch.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 
 namespace ashlar::flashattention2 {
 
@@ -18,43 +18,41 @@ namespace ashlar::flashattention2 {
 /// pointers.
 std::optional<std::string> cuda_ablation_unsupported(const AttentionParams& params);
 
-/// A problem on the GPU and the kernel that solves it; copies and checks happen outside execute().
-class CudaAblation {
+/// One problem in device memory with one idea switched off, checked and ready.
+class CudaAblationLaunch {
  public:
   enum class Without {
     sequence_parallelism,  // section 3.2: a thread block per head
     split_queries,         // section 3.3: warps share out columns ("split-K")
   };
 
-  /// Throws std::invalid_argument for what validate_forward() and cuda_ablation_unsupported() name,
-  /// and what CudaProblem throws.
-  CudaAblation(const AttentionParams& host, Without without);
+  /// All pointers are device pointers, those of q, k, v and out aligned to 16 bytes. Throws
+  /// std::invalid_argument for what validate_forward() and cuda_ablation_unsupported() name.
+  CudaAblationLaunch(const AttentionParams& device, Without without);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params, Without without);
 
-  void poison() { problem_.poison(); }
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
   /// std::runtime_error when the launch fails.
-  void execute(void* stream) {
+  void operator()(void* stream) const {
     if (plan_.grid.x != 0) launch_(plan_.arguments, plan_.grid, stream);
   }
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
 
  private:
-  CudaProblem problem_;
   kernel::AblationPlan plan_;
   kernel::LaunchForward launch_ = nullptr;
 };
 
-class CudaHeadsOnly : public CudaAblation {
+class CudaHeadsOnly : public CudaForwardBy<CudaAblationLaunch> {
  public:
   explicit CudaHeadsOnly(const AttentionParams& host)
-      : CudaAblation(host, Without::sequence_parallelism) {}
+      : CudaSolver(host, CudaAblationLaunch::Without::sequence_parallelism) {}
 };
 
-class CudaSplitKeys : public CudaAblation {
+class CudaSplitKeys : public CudaForwardBy<CudaAblationLaunch> {
  public:
   explicit CudaSplitKeys(const AttentionParams& host)
-      : CudaAblation(host, Without::split_queries) {}
+      : CudaSolver(host, CudaAblationLaunch::Without::split_queries) {}
 };
 
 }  // namespace ashlar::flashattention2

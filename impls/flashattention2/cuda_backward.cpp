@@ -11,14 +11,6 @@ namespace {
 
 using kernel::PassKind;
 
-const AttentionParams& supported_backward(const AttentionParams& params) {
-  validate_backward(params);
-  if (const auto reason = cuda_backward_unsupported(params)) {
-    throw std::invalid_argument("CUDA attention, backward: " + *reason);
-  }
-  return params;
-}
-
 template <class Element, int HeadDim>
 kernel::LaunchBackward backward_launcher(PassKind kind) {
   if (kind == PassKind::full) {
@@ -44,13 +36,20 @@ std::optional<std::string> cuda_backward_unsupported(const AttentionParams& para
   return kernel::backward_unsupported(params);
 }
 
+const AttentionParams& CudaBackwardLaunch::supported(const AttentionParams& params) {
+  validate_backward(params);
+  if (const auto reason = cuda_backward_unsupported(params)) {
+    throw std::invalid_argument("CUDA attention, backward: " + *reason);
+  }
+  return params;
+}
+
 CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device)
-    : CudaBackwardLaunch(device,
-                         kernel::backward_plan(supported_backward(device),
-                                               core::cuda::device_status().multiprocessors),
-                         device.q.dtype == core::DType::f16
-                             ? backward_launcher<core::Float16>(device)
-                             : backward_launcher<core::BFloat16>(device)) {}
+    : CudaBackwardLaunch(
+          device,
+          kernel::backward_plan(supported(device), core::cuda::device_status().multiprocessors),
+          device.q.dtype == core::DType::f16 ? backward_launcher<core::Float16>(device)
+                                             : backward_launcher<core::BFloat16>(device)) {}
 
 CudaBackwardLaunch::CudaBackwardLaunch(const AttentionParams& device,
                                        const kernel::BackwardPlan& plan,

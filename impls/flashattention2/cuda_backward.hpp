@@ -12,7 +12,7 @@
 #include "impls/flashattention2/cuda.hpp"
 #include "impls/flashattention2/cuda_backward_launch.hpp"
 #include "impls/flashattention2/cuda_device_memory.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 
 namespace ashlar::flashattention2 {
 
@@ -30,6 +30,8 @@ class CudaBackwardLaunch {
   /// cu_seqlens are on the host. Throws std::invalid_argument for what validate_backward() and
   /// cuda_backward_unsupported() name, std::bad_alloc when device memory is short.
   explicit CudaBackwardLaunch(const AttentionParams& device);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params);
   /// With the plan and kernels of another schedule, for a problem that they can take.
   CudaBackwardLaunch(const AttentionParams& device, const kernel::BackwardPlan& plan,
                      kernel::LaunchBackward launch);
@@ -48,46 +50,7 @@ class CudaBackwardLaunch {
 /// What the pass needs of device memory beside the tensors.
 std::size_t cuda_backward_workspace_bytes(const AttentionParams& params);
 
-/// A problem on the GPU and the kernels that solve it; copies and checks happen outside execute().
-class CudaBackward {
- public:
-  /// Throws what CudaBackwardLaunch and CudaGradientProblem throw.
-  explicit CudaBackward(const AttentionParams& host)
-      : problem_(host, CudaGradientProblem::Passes::backward), launch_(problem_.params()) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaGradientProblem& problem() const { return problem_; }
-
- private:
-  CudaGradientProblem problem_;
-  CudaBackwardLaunch launch_;
-};
-
-/// Forward and backward pass in turn, the second reading what the first wrote.
-template <class ForwardLaunch>
-class CudaPasses {
- public:
-  /// Throws what ForwardLaunch, CudaBackwardLaunch and CudaGradientProblem throw.
-  explicit CudaPasses(const AttentionParams& host)
-      : problem_(host, CudaGradientProblem::Passes::both),
-        forward_(problem_.params()),
-        backward_(problem_.params()) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) {
-    forward_(stream);
-    backward_(stream);
-  }
-  void fetch() { problem_.fetch(); }
-  const CudaGradientProblem& problem() const { return problem_; }
-
- private:
-  CudaGradientProblem problem_;
-  ForwardLaunch forward_;
-  CudaBackwardLaunch backward_;
-};
-using CudaBothPasses = CudaPasses<CudaLaunch>;
+using CudaBackward = CudaBackwardBy<CudaBackwardLaunch>;
+using CudaBothPasses = CudaPassesBy<CudaLaunch, CudaBackwardLaunch>;
 
 }  // namespace ashlar::flashattention2

@@ -8,14 +8,6 @@
 namespace ashlar::flashattention2 {
 namespace {
 
-const AttentionParams& supported_decode(const AttentionParams& params) {
-  validate_forward(params);
-  if (const auto reason = cuda_decode_unsupported(params)) {
-    throw std::invalid_argument("CUDA decoding: " + *reason);
-  }
-  return params;
-}
-
 template <class Element>
 kernel::LaunchDecode decode_launcher(Index head_dim) {
   return head_dim == 64 ? kernel::launch_decode<Element, 64> : kernel::launch_decode<Element, 128>;
@@ -37,8 +29,16 @@ std::size_t cuda_decode_workspace_bytes(const AttentionParams& params, int split
          params.cu_seqlens_q.size_bytes() + params.cu_seqlens_k.size_bytes();
 }
 
+const AttentionParams& CudaDecodeLaunch::supported(const AttentionParams& params, int) {
+  validate_forward(params);
+  if (const auto reason = cuda_decode_unsupported(params)) {
+    throw std::invalid_argument("CUDA decoding: " + *reason);
+  }
+  return params;
+}
+
 CudaDecodeLaunch::CudaDecodeLaunch(const AttentionParams& device, int splits)
-    : plan_(kernel::decode_plan(supported_decode(device), multiprocessors(), splits)),
+    : plan_(kernel::decode_plan(supported(device), multiprocessors(), splits)),
       launch_(device.q.dtype == core::DType::f16
                   ? decode_launcher<core::Float16>(device.head_dim())
                   : decode_launcher<core::BFloat16>(device.head_dim())),

@@ -11,7 +11,7 @@
 #include "impls/flashattention2/attention.hpp"
 #include "impls/flashattention2/cuda_decode_launch.hpp"
 #include "impls/flashattention2/cuda_device_memory.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 
 namespace ashlar::flashattention2 {
 
@@ -32,6 +32,8 @@ class CudaDecodeLaunch {
   /// validate_forward() and cuda_decode_unsupported() name, std::bad_alloc when device memory is
   /// short.
   explicit CudaDecodeLaunch(const AttentionParams& device, int splits = 0);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params, int splits = 0);
 
   /// Starts the kernels on `stream` (a cudaStream_t; null is the default stream) and returns. One
   /// call at a time. Throws std::runtime_error when a launch fails.
@@ -44,21 +46,7 @@ class CudaDecodeLaunch {
   kernel::PackedOffsets offsets_;
 };
 
-/// A problem on the GPU and the kernels that solve it; copies and checks happen outside execute().
-class CudaDecode {
- public:
-  /// Throws what CudaDecodeLaunch and CudaProblem throw.
-  explicit CudaDecode(const AttentionParams& host, int splits = 0)
-      : problem_(host), launch_(problem_.params(), splits) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
-
- private:
-  CudaProblem problem_;
-  CudaDecodeLaunch launch_;
-};
+/// `splits` as above.
+using CudaDecode = CudaForwardBy<CudaDecodeLaunch>;
 
 }  // namespace ashlar::flashattention2

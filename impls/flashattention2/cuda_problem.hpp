@@ -56,4 +56,15 @@ class CudaGradientProblem {
   AttentionParams device_;
 };
 
+class CudaBackwardProblem : public CudaGradientProblem {
+ public:
+  explicit CudaBackwardProblem(const AttentionParams& host)
+      : CudaGradientProblem(host, Passes::backward) {}
+};
+
+class CudaBothProblem : public CudaGradientProblem {
+ public:
+  explicit CudaBothProblem(const AttentionParams& host) : CudaGradientProblem(host, Passes::both) {}
+};
+
 }  // namespace ashlar::flashattention2

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "impls/flashattention2/cuda_arguments.hpp"
+#include "impls/flashattention2/cuda_device_memory.hpp"
 #include "impls/flashattention2/cuda_strides.hpp"
 #include "impls/flashattention2/cuda_tiled_launch.hpp"
 
@@ -76,13 +77,21 @@ std::optional<std::string> cuda_tiled_unsupported(const AttentionParams& params)
   return std::nullopt;
 }
 
-CudaTiledForward::CudaTiledForward(const AttentionParams& host, const kernel::Tile& tile)
-    : launch_(swept_tile(host, tile).launch),
-      problem_(host),
-      arguments_(kernel::forward_arguments(problem_.params(), tile.rows)),
-      grid_(kernel::forward_grid(problem_.params(), tile.rows)) {}
+const AttentionParams& CudaTiledLaunch::supported(const AttentionParams& params,
+                                                  const kernel::Tile& tile) {
+  validate_forward(params);
+  swept_tile(params, tile);
+  return params;
+}
 
-void CudaTiledForward::execute(void* stream) {
+CudaTiledLaunch::CudaTiledLaunch(const AttentionParams& device, const kernel::Tile& tile)
+    : launch_(swept_tile(supported(device, tile), tile).launch),
+      arguments_(kernel::forward_arguments(device, tile.rows)),
+      grid_(kernel::forward_grid(device, tile.rows)) {
+  kernel::require_aligned_tensors(device);
+}
+
+void CudaTiledLaunch::operator()(void* stream) const {
   if (grid_.x != 0) launch_(arguments_, grid_, stream);
 }
 

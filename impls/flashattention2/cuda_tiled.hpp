@@ -14,22 +14,26 @@ namespace ashlar::flashattention2 {
 /// As cuda_unsupported(), and for other types and heads than the above, and masks.
 std::optional<std::string> cuda_tiled_unsupported(const AttentionParams& params);
 
-class CudaTiledForward {
+/// The kernel with one tile for one problem in device memory.
+class CudaTiledLaunch {
  public:
-  /// Of `tile` rows, columns and warps count. Throws std::invalid_argument for a tile that is not
-  /// there at this head size, and else what CudaForward throws.
-  CudaTiledForward(const AttentionParams& host, const kernel::Tile& tile);
+  /// Of `tile` rows, columns and warps count. All pointers are device pointers, those of q, k, v
+  /// and out aligned to 16 bytes. Throws std::invalid_argument for what validate_forward() and
+  /// cuda_tiled_unsupported() name, and for a tile that is not there at this head size.
+  CudaTiledLaunch(const AttentionParams& device, const kernel::Tile& tile);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params, const kernel::Tile& tile);
 
-  void poison() { problem_.poison(); }
-  void execute(void* stream);
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
+  /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
+  /// std::runtime_error when the launch fails.
+  void operator()(void* stream) const;
 
  private:
   kernel::LaunchForward launch_;
-  CudaProblem problem_;
   kernel::ForwardArguments arguments_;
   kernel::GridIndex grid_;
 };
+
+using CudaTiledForward = CudaForwardBy<CudaTiledLaunch>;
 
 }  // namespace ashlar::flashattention2

@@ -82,11 +82,11 @@ TEST_CASE("tiles can be chosen where they are compiled") {
   const AttentionParams params = problem.params();
   if (!cuda_device().available) {
     CHECK(cuda_tiled_unsupported(params) == cuda_device().reason);
-    CHECK_THROWS_AS(CudaTiledForward(params, {128, 128, 4}), std::invalid_argument);
+    CHECK_THROWS_AS(CudaTiledForward(params, kernel::Tile{128, 128, 4}), std::invalid_argument);
     return;
   }
   CHECK_FALSE(cuda_tiled_unsupported(params).has_value());
-  CHECK_THROWS_WITH(CudaTiledForward(params, {32, 128, 4}),
+  CHECK_THROWS_WITH(CudaTiledForward(params, kernel::Tile{32, 128, 4}),
                     "CUDA attention: no tile of 32 rows and 128 columns for 4 warps at head size "
                     "64");
   for (const tiled_block::Shape& other :

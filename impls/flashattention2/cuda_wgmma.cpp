@@ -11,14 +11,6 @@
 namespace ashlar::flashattention2 {
 namespace {
 
-const AttentionParams& supported_wgmma(const AttentionParams& params, WgmmaRung rung) {
-  validate_forward(params);
-  if (const auto reason = wgmma_unsupported(params, rung)) {
-    throw std::invalid_argument("wgmma attention: " + *reason);
-  }
-  return params;
-}
-
 template <class Element, WgmmaRung Rung>
 kernel::LaunchWgmma wgmma_launcher(const AttentionParams& params) {
   if (params.head_dim() == 64) {
@@ -66,9 +58,17 @@ std::optional<std::string> wgmma_unsupported(const AttentionParams& params, Wgmm
   return kernel::wgmma_shapes_unsupported(params, rung);
 }
 
+const AttentionParams& WgmmaLaunch::supported(const AttentionParams& params, WgmmaRung rung) {
+  validate_forward(params);
+  if (const auto reason = wgmma_unsupported(params, rung)) {
+    throw std::invalid_argument("wgmma attention: " + *reason);
+  }
+  return params;
+}
+
 WgmmaLaunch::WgmmaLaunch(const AttentionParams& device, WgmmaRung rung)
-    : plan_(kernel::wgmma_plan(supported_wgmma(device, rung),
-                               core::cuda::device_status().multiprocessors)),
+    : plan_(
+          kernel::wgmma_plan(supported(device, rung), core::cuda::device_status().multiprocessors)),
       launch_(wgmma_launcher(device, rung)),
       next_tile_(zeroed_counters()) {
   kernel::require_aligned_tensors(device);

@@ -8,7 +8,7 @@
 
 #include "impls/core/cuda/buffer.hpp"
 #include "impls/flashattention2/attention.hpp"
-#include "impls/flashattention2/cuda_problem.hpp"
+#include "impls/flashattention2/cuda_solver.hpp"
 #include "impls/flashattention2/cuda_wgmma_launch.hpp"
 
 namespace ashlar::flashattention2 {
@@ -27,6 +27,9 @@ class WgmmaLaunch {
   /// std::invalid_argument for what validate_forward() and wgmma_unsupported() name,
   /// std::runtime_error when the driver has no tensor maps for the tensors.
   explicit WgmmaLaunch(const AttentionParams& device, WgmmaRung rung = WgmmaRung::overlapped);
+  /// As CudaSolver wants it.
+  static const AttentionParams& supported(const AttentionParams& params,
+                                          WgmmaRung rung = WgmmaRung::overlapped);
 
   /// Starts the kernel on `stream` (a cudaStream_t; null is the default stream) and returns. Throws
   /// std::runtime_error when the launch fails.
@@ -39,21 +42,7 @@ class WgmmaLaunch {
   core::cuda::DeviceBuffer next_tile_;
 };
 
-/// A problem on the GPU and the kernel that solves it; copies and checks happen outside execute().
-class WgmmaForward {
- public:
-  /// Throws what WgmmaLaunch and CudaProblem throw.
-  explicit WgmmaForward(const AttentionParams& host, WgmmaRung rung = WgmmaRung::overlapped)
-      : problem_(host), launch_(problem_.params(), rung) {}
-
-  void poison() { problem_.poison(); }
-  void execute(void* stream) { launch_(stream); }
-  void fetch() { problem_.fetch(); }
-  const CudaProblem& problem() const { return problem_; }
-
- private:
-  CudaProblem problem_;
-  WgmmaLaunch launch_;
-};
+/// `rung` as above.
+using WgmmaForward = CudaForwardBy<WgmmaLaunch>;
 
 }  // namespace ashlar::flashattention2

@@ -110,7 +110,7 @@ void declare_accuracy(model::Suite& suite) {
             .device = Device::cuda})
       .add(
           Tier::cuda, "flash-wgmma",
-          device_method<GradientProblem, BothAnswer, CudaPasses<WgmmaLaunch>>(
+          device_method<GradientProblem, BothAnswer, CudaPassesBy<WgmmaLaunch, CudaBackwardLaunch>>(
               any_unsupported<Wgmma<WgmmaRung::overlapped>::unsupported, cuda_backward_unsupported>,
               cuda_backward_workspace_bytes),
           {.about = "forward through wgmma and then backward through mma.sync",

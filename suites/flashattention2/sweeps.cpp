@@ -29,9 +29,9 @@ class HeadsOnly : public WithWorkspace<ForwardWorkspace, ForwardOptions, optimiz
 class TiledMma : public CudaTiledForward {
  public:
   TiledMma(const AttentionParams& host, const TiledProblem& tiles)
-      : CudaTiledForward(host, {static_cast<int>(tiles.row_block),
-                                static_cast<int>(tiles.key_block), static_cast<int>(tiles.warps)}) {
-  }
+      : CudaTiledForward(
+            host, kernel::Tile{static_cast<int>(tiles.row_block), static_cast<int>(tiles.key_block),
+                               static_cast<int>(tiles.warps)}) {}
 };
 
 /// Tiles that are compiled: those that the authors speak of, and smaller ones.

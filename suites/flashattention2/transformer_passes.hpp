@@ -54,11 +54,9 @@ inline AttentionParams layer_attention(const LayerPlaces& places, float* lse) {
 
 /// Kinds of attention: made for one layer in device memory, with forward(stream) and
 /// backward(stream); why not, for a shape; and bytes beside the tensors for one layer.
-class FlashPasses {
+class FlashPasses : public PassesInTurn<CudaLaunch, CudaBackwardLaunch> {
  public:
-  explicit FlashPasses(const AttentionParams& device) : forward_(device), backward_(device) {}
-  void forward(void* stream) { forward_(stream); }
-  void backward(void* stream) { backward_(stream); }
+  using PassesInTurn::PassesInTurn;
   static std::optional<std::string> unsupported(const AttentionParams& params) {
     if (auto reason = cuda_unsupported(params)) return reason;
     return cuda_backward_unsupported(params);
@@ -66,18 +64,11 @@ class FlashPasses {
   static std::size_t bytes(const AttentionParams& params) {
     return cuda_backward_workspace_bytes(params);
   }
-
- private:
-  CudaLaunch forward_;
-  CudaBackwardLaunch backward_;
 };
 
-class Fa1Passes {
+class Fa1Passes : public PassesInTurn<baselines::Fa1CudaLaunch, baselines::Fa1CudaBackwardLaunch> {
  public:
-  explicit Fa1Passes(const AttentionParams& device)
-      : forward_(device), backward_(baselines::fa1_cuda_backward_launch(device)) {}
-  void forward(void* stream) { forward_(stream); }
-  void backward(void* stream) { backward_(stream); }
+  using PassesInTurn::PassesInTurn;
   static std::optional<std::string> unsupported(const AttentionParams& params) {
     if (auto reason = baselines::fa1_cuda_unsupported(params)) return reason;
     return baselines::fa1_cuda_backward_unsupported(params);
@@ -85,10 +76,6 @@ class Fa1Passes {
   static std::size_t bytes(const AttentionParams& params) {
     return baselines::fa1_cuda_both_workspace_bytes(params);
   }
-
- private:
-  baselines::Fa1CudaLaunch forward_;
-  CudaBackwardLaunch backward_;
 };
 
 /// Every layer keeps its weights for its backward pass, as autograd does.
