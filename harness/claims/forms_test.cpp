@@ -173,6 +173,21 @@ TEST_CASE("ordering and within of a study, paired by seed") {
             .outcome == Outcome::inconclusive);
 }
 
+TEST_CASE("a study that ran once stands beside every seed of another") {
+  Records records;
+  records.run("r1");
+  records.study(1, "greedy", 0, {{"psnr", 2.0}});
+  for (std::uint64_t seed = 0; seed < 5; ++seed)
+    records.study(1, "cyclic", seed, {{"psnr", 10.0 + static_cast<double>(seed)}});
+  const std::string sides =
+      "of = { implementation = \"cyclic\" }\nto = { implementation = \"greedy\" }\n";
+  const Verdict all = verdict_of(records, check("ratio", "psnr", sides + "expect = [5, 7]", "fit"));
+  CHECK(all.outcome == Outcome::reproduced);
+  // Not the first seed alone, which would be inside.
+  CHECK(verdict_of(records, check("ratio", "psnr", sides + "expect = [4.9, 5.1]", "fit")).outcome ==
+        Outcome::inconclusive);
+}
+
 TEST_CASE("monotone, slope: along an axis") {
   Records records;
   records.run("r1");

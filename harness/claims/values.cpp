@@ -193,10 +193,22 @@ Series curve_series(const Entry& entry, const std::string& metric, const CurveSe
   return series;
 }
 
+/// A study that ran once (its seed changes nothing) stands beside every seed of another.
+Series repeated_for(const Series& one, const Series& other) {
+  if (one.kind != Kind::seeded || one.clusters.size() != 1 || other.clusters.size() < 2) return one;
+  Series repeated = one;
+  repeated.clusters.clear();
+  for (const Cluster& cluster : other.clusters)
+    repeated.clusters.push_back({cluster.id, one.clusters.front().values});
+  return repeated;
+}
+
 template <class Combine>
-Series paired_series(const Series& a, const Series& b, bool same_point, Combine combine) {
-  if (!a.usable()) return a;
-  if (!b.usable()) return b;
+Series paired_series(const Series& first, const Series& second, bool same_point, Combine combine) {
+  if (!first.usable()) return first;
+  if (!second.usable()) return second;
+  const Series a = repeated_for(first, second);
+  const Series b = repeated_for(second, first);
   Series series;
   series.kind = a.kind;
   for (const Cluster& left : a.clusters) {

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -128,8 +129,15 @@ struct Experiment {
   std::vector<Figure> figures;
   std::vector<Metric> metrics;
   int seeds = 1;  // of a study
+  /// Whether a study's implementation gives another result for another seed at a point; null: all
+  /// do.
+  std::function<bool(const Point&, std::string_view implementation)> varies;
 
   const Implementation* find(std::string_view implementation) const;
+  /// How often a study executes it at a point.
+  int seeds_of(const Point& point, std::string_view implementation) const {
+    return varies && !varies(point, implementation) ? 1 : seeds;
+  }
   /// The cross product of the axes in declaration order, filtered by keep.
   std::vector<Point> points(Mode mode) const;
   /// For the run record: what tables and figures need to know.
@@ -357,6 +365,11 @@ class StudyBuilder : public BuilderBase<StudyBuilder<Problem>, Problem> {
 
   StudyBuilder& seeds(int count) {
     return this->set([&] { experiment_->seeds = count; });
+  }
+  /// Where the seed changes nothing (a deterministic method on fixed data) one seed is enough.
+  StudyBuilder& varies(
+      std::function<bool(const Point&, std::string_view implementation)> predicate) {
+    return this->set([&] { experiment_->varies = std::move(predicate); });
   }
   StudyBuilder& metric(std::string name, Better better, std::string unit = "") {
     return this->set([&] {

@@ -148,9 +148,14 @@ void add_points(const Experiment& experiment, const Choice& choice, Mode mode,
 std::size_t Plan::cases() const {
   std::size_t count = 0;
   for (const PlannedPoint& planned : points) {
-    const bool study = planned.experiment->kind == model::Kind::study;
-    count += planned.implementations.size() *
-             static_cast<std::size_t>(study ? planned.experiment->seeds : 1);
+    if (planned.experiment->kind != model::Kind::study) {
+      count += planned.implementations.size();
+      continue;
+    }
+    for (const auto* implementation : planned.implementations) {
+      count += static_cast<std::size_t>(
+          planned.experiment->seeds_of(planned.point, implementation->name));
+    }
   }
   return count;
 }

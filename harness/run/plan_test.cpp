@@ -35,6 +35,22 @@ TEST_CASE("the whole toy: points, cases, least work first, controls once per exp
   CHECK(with_controls == 3);  // a study has none
 }
 
+TEST_CASE("a study counts its seeds, and one where the seed changes nothing") {
+  Suite suite("seeds", "Seeds");
+  suite.study<int>("fit")
+      .axis("n", {1, 2})
+      .seeds(5)
+      .varies([](const Point& point, std::string_view implementation) {
+        return implementation == "random" || point.integer("n") == 2;
+      })
+      .problem([](const Point&, std::uint64_t) { return 0; })
+      .add(Tier::reference, "random", [](const int&) { return Outcome(); })
+      .add(Tier::reference, "greedy", [](const int&) { return Outcome(); });
+  Registry registry;
+  registry.push_back(std::move(suite));
+  CHECK(make_plan(registry, {}, Mode::quick, 1).cases() == 5 + 1 + 5 + 5);
+}
+
 TEST_CASE("filters choose, and combine") {
   CHECK(plan({.where = {{"length", "256"}}, .only = {"toy/scale"}}).points.size() == 2);
   CHECK(plan({.where = {{"length", "256"}, {"length", "64"}, {"variant", "plain"}},

@@ -87,7 +87,8 @@ void PointRun::drop_entry(Entry& entry, const std::string& why, bool record) {
   entry.record.status = Status::dropped;
   entry.record.reason = why;
   if (planned_.experiment->kind == model::Kind::study) {
-    for (int seed = 0; seed < planned_.experiment->seeds; ++seed) {
+    const int seeds = planned_.experiment->seeds_of(planned_.point, entry.implementation->name);
+    for (int seed = 0; seed < seeds; ++seed) {
       const auto ordinal = static_cast<std::uint64_t>(seed);
       if (record) write_study(entry, ordinal, {});
       supervisor_.note_status(study_id(entry.record.case_id, ordinal), Status::dropped);

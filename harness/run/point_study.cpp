@@ -25,7 +25,8 @@ void take_answer(const Json& answer, record::StudyRecord& study) {
 void PointRun::run_studies() {
   open_worker();
   for (Entry& entry : entries_) {
-    for (int ordinal = 0; ordinal < planned_.experiment->seeds; ++ordinal) {
+    const int seeds = planned_.experiment->seeds_of(planned_.point, entry.implementation->name);
+    for (int ordinal = 0; ordinal < seeds; ++ordinal) {
       entry.record.status = Status::ok;
       entry.record.reason.reset();
       study_once(entry, static_cast<std::uint64_t>(ordinal));
