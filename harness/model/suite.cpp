@@ -165,6 +165,7 @@ Json Experiment::describe(Mode mode) const {
                                {"panels", figure.panels},
                                {"over", figure.over},
                                {"title", figure.title}});
+    if (!figure.log.empty()) json["figures"].back()["log"] = figure.log;
   }
   return json;
 }

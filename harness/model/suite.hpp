@@ -96,6 +96,7 @@ struct Figure {
   std::vector<std::string> panels;  // axes that make separate panels
   std::vector<std::string> over;    // speedup: baselines; curve: [curve, y]
   std::string title;
+  std::string log;  // curve and metric: x, y, xy or none; empty: where the data span it
 };
 
 struct Metric {
