@@ -45,7 +45,7 @@ install(FILES ${PROJECT_BINARY_DIR}/ashlarConfig.cmake ${PROJECT_BINARY_DIR}/ash
 if(TARGET ashlar)
   install(TARGETS ashlar RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY suites baselines DESTINATION ${CMAKE_INSTALL_DATADIR}/ashlar
-          FILES_MATCHING PATTERN "*.toml" PATTERN "*.csv" PATTERN "*.py" PATTERN "*_test.py" EXCLUDE
+          FILES_MATCHING PATTERN "*.toml" PATTERN "*.csv" PATTERN "*.py" PATTERN "*.r" PATTERN "*_test.py" EXCLUDE
           PATTERN "__pycache__" EXCLUDE)
   install(DIRECTORY harness/run/peer DESTINATION ${CMAKE_INSTALL_DATADIR}/ashlar/harness/run
           FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
