@@ -1,5 +1,6 @@
 #include "suites/suites.hpp"
 
+#include "suites/bcd/suite.hpp"
 #include "suites/flashattention2/suite.hpp"
 
 namespace ashlar::suites {
@@ -7,6 +8,7 @@ namespace ashlar::suites {
 model::Registry all() {
   model::Registry registry;
   registry.push_back(flashattention2::suite::make());
+  registry.push_back(bcd::suite::make());
   return registry;
 }
 

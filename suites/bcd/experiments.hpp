@@ -1,0 +1,15 @@
+#pragma once
+// The parts of the suite.
+#include "harness/model/suite.hpp"
+
+namespace ashlar::bcd::suite {
+
+void declare_figures(model::Suite& suite);
+void declare_theory(model::Suite& suite);
+void declare_iterations(model::Suite& suite);
+void declare_forests(model::Suite& suite);
+void declare_lasso(model::Suite& suite);
+void declare_lattice(model::Suite& suite);
+void declare_label_propagation(model::Suite& suite);
+
+}  // namespace ashlar::bcd::suite

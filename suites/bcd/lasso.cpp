@@ -1,0 +1,105 @@
+// Experiment "lasso": time to a relative gap of 1e-8 on the paper's penalised least squares with
+// x >= 0, against what a user would pick.
+#include <algorithm>
+
+#include "baselines/bcd/fista.hpp"
+#include "impls/bcd/data.hpp"
+#include "suites/bcd/experiments.hpp"
+#include "suites/bcd/tasks.hpp"
+
+namespace ashlar::bcd::suite {
+
+namespace {
+
+using model::Method;
+using model::Mode;
+using model::Outcome;
+using model::Point;
+using model::Stream;
+using model::Tier;
+
+Task make_lasso_task(const Point& point, std::uint64_t) {
+  return make_task(make_a_prime(1, {.lambda = point.number("lambda"), .nonnegative = true}));
+}
+
+/// As many iterations as the gap takes, found beforehand.
+class FistaMethod final : public Method<Task, TaskAnswer> {
+ public:
+  void prepare(const Task& task, TaskAnswer& answer) override {
+    baselines::Fista fista(*task.problem);
+    const double enough = task.optimum.value + task.gap();
+    iterations_ = fista
+                      .solve(answer.x, kMostIterations,
+                             [&](std::int64_t, std::span<const double>, double value) {
+                               return value <= enough;
+                             })
+                      .iterations;
+  }
+  void execute(const Task& task, TaskAnswer& answer, Stream) override {
+    baselines::Fista(*task.problem).solve(answer.x, iterations_);
+  }
+  Outcome outcome() const override {
+    Outcome outcome;
+    outcome.counters["iterations"] = static_cast<double>(iterations_);
+    return outcome;
+  }
+
+ private:
+  std::int64_t iterations_ = 0;
+};
+
+Rule l1_rule(Partition partition, Update update) {
+  Rule rule;
+  rule.partition = partition;
+  rule.selection = Selection::gsq_nonnegative;
+  rule.update = update;
+  rule.block_size = 50;
+  return rule;
+}
+
+auto rule_method(Partition partition, Update update) {
+  return [rule = l1_rule(partition, update)] { return make_rule_method(rule); };
+}
+
+/// A tenth of the way is missing.
+void stops_short(const Task& task, TaskAnswer& answer) {
+  for (std::size_t i = 0; i < answer.x.size(); ++i) answer.x[i] = 0.9 * task.optimum.x[i];
+}
+
+std::vector<std::string> worker(const char* peer) {
+  return {"python3", "baselines/bcd/lasso_peers.py", peer};
+}
+
+}  // namespace
+
+void declare_lasso(model::Suite& suite) {
+  suite.experiment<Task, TaskAnswer>("lasso")
+      .about("A' with x >= 0 and an L1 penalty, to a relative gap of 1e-8, from a cold start")
+      .axis("lambda", {50000, 20000})
+      .in(Mode::quick, {50000})
+      .problem(make_lasso_task)
+      .inputs(task_inputs)
+      .work([](const Point&) {
+        return model::Work{4 * 691366.0, 12 * 691366.0, "f32"};  // one gradient
+      })
+      .oracle("the optimum by active sets", task_optimum, task_tolerance)
+      .invariant("gap", gap_reached)
+      .add(Tier::naive, "fista", [] { return std::make_unique<FistaMethod>(); },
+           {.about = "accelerated proximal gradient with restart"})
+      .add(Tier::optimized, "pn-vb", rule_method(Partition::variable, Update::projected_newton),
+           {.about = "variable blocks of 50, exact minimisers of the block"})
+      .add(Tier::optimized, "tmp-vb", rule_method(Partition::variable, Update::two_metric))
+      .add(Tier::optimized, "pg-vb", rule_method(Partition::variable, Update::projected_gradient))
+      .add(Tier::optimized, "pn-fb", rule_method(Partition::sort, Update::projected_newton))
+      .external(Tier::peer, "scikit-learn", worker("sklearn-cyclic"))
+      .external(Tier::peer, "scikit-learn-random", worker("sklearn-random"))
+      .external(Tier::peer, "celer", worker("celer"))
+      .external(Tier::peer, "skglm", worker("skglm"))
+      .external(Tier::peer, "glmnet", worker("glmnet"))
+      .external(Tier::peer, "adelie", worker("adelie"))
+      .control("stops-short", stops_short)
+      .baselines({"fista"})
+      .figure({"time", "time", "lambda", {}, {}, "Time to a relative gap of 1e-8"});
+}
+
+}  // namespace ashlar::bcd::suite

@@ -1,0 +1,35 @@
+#pragma once
+// The curves of the figures by name, and how one is run.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/model/method.hpp"
+#include "suites/bcd/problem.hpp"
+
+namespace ashlar::bcd::suite {
+
+/// A curve of a figure. Block size and seed come from the point.
+struct NamedRule {
+  std::string name;
+  Rule rule;
+};
+
+/// "random", "cyclic", "lipschitz", "gs", "gsl", "gsd", "gsq" with "-vb" (variable blocks) or "-fb"
+/// (the partition Sort, scored by 1-norms as in the published figures), in this order of
+/// partitions.
+std::vector<NamedRule> rules_by_blocks(const std::vector<std::string>& selections, Update update);
+
+/// Whether the rule draws at random. (Cyclic selection walks fixed blocks in their order, and
+/// variable ones along a permutation.)
+bool draws(const Rule& rule);
+
+/// At most `iterations` of the optimized tier's parts, stopped below a gap of 1e-8 as the paper's
+/// experiments are. Metrics `gap`, `iterations` (to a gap below 1e-8, else infinite), and where the
+/// problem has a penalty `identified` and `support`; the curve "iteration".
+model::Outcome run_rule(const RuleProblem& problem, Rule rule, std::int64_t iterations = 500);
+
+/// The outcome of a trace.
+model::Outcome outcome_of(const Trace& trace, const Problem& problem);
+
+}  // namespace ashlar::bcd::suite

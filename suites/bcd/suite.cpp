@@ -1,0 +1,34 @@
+#include "suites/bcd/suite.hpp"
+
+#include <string>
+
+#include "impls/core/simd.hpp"
+#include "suites/bcd/experiments.hpp"
+
+namespace ashlar::bcd::suite {
+
+namespace {
+
+model::Suite::Kernels kernels() {
+  return {{"isa", std::string(core::name_of(core::usable_isa()))},
+          {"highway", std::string(core::highway_target())}};
+}
+
+}  // namespace
+
+model::Suite make() {
+  model::Suite suite("bcd",
+                     "Let's Make Block Coordinate Descent Converge Faster (Nutini et al. 2022)");
+  suite.kernels(kernels);
+  declare_figures(suite);
+  declare_theory(suite);
+  declare_iterations(suite);
+  declare_forests(suite);
+  declare_lattice(suite);
+  declare_lasso(suite);
+  declare_label_propagation(suite);
+  suite.validate();
+  return suite;
+}
+
+}  // namespace ashlar::bcd::suite
