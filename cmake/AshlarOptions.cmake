@@ -50,7 +50,9 @@ if(ASHLAR_SANITIZE)
                       $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=null,vptr,object-size>
                       # GCC 12 warns falsely of the standard library's own code once it is instrumented;
                       # the release build, which is not, still warns.
-                      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>)
+                      $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>
+                      # Libraries that are opened at run time have types of their own.
+                      $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-fno-sanitize=function>)
   add_link_options(-fsanitize=${ASHLAR_SANITIZE})
 endif()
 # The presets that are built from nothing compile several files as one, which takes half the time; preset

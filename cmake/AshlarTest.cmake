@@ -1,5 +1,5 @@
 # ashlar_test(NAME SOURCES ... LIBS ... [LABELS ...] [TIMEOUT s] [COST c]): one test executable, one ctest entry.
-# ashlar_fuzz(NAME SOURCES ... LIBS ...): one fuzz target, built by the target ashlar_fuzz of the preset fuzz.
+# ashlar_fuzz(NAME SOURCES ... LIBS ...): one fuzz target, built by the target ashlar_fuzz of the preset asan-ubsan.
 # Catch2's main takes long to compile, so it is compiled once and shared.
 add_custom_target(ashlar_fuzz)
 function(ashlar_fuzz name)
