@@ -61,6 +61,17 @@ void keep(Trace& trace, double gap, Block block, double select_s, double update_
 
 }  // namespace
 
+Block next_block(Parts& parts) {
+  const auto estimates = parts.update->estimates();
+  return parts.selection->select(*parts.objective,
+                                 estimates ? *estimates : parts.objective->lipschitz());
+}
+
+void iterate(Parts& parts, std::int64_t iterations) {
+  for (std::int64_t k = 0; k < iterations; ++k)
+    parts.update->update(*parts.objective, next_block(parts));
+}
+
 Trace solve(Parts& parts, const Optimum& optimum, const SolveOptions& options) {
   Objective& objective = *parts.objective;
   Trace trace;
@@ -78,9 +89,7 @@ Trace solve(Parts& parts, const Optimum& optimum, const SolveOptions& options) {
   for (std::int64_t k = 1; k <= options.iterations; ++k) {
     const Traffic before = objective.traffic();
     const auto began = Clock::now();
-    const auto estimates = parts.update->estimates();
-    const Block block =
-        parts.selection->select(objective, estimates ? *estimates : objective.lipschitz());
+    const Block block = next_block(parts);
     const double select_s = seconds_since(began);
     const auto selected = Clock::now();
     parts.update->update(objective, block);

@@ -42,6 +42,12 @@ Parts make_parts(const Problem& problem, const Rule& rule);
 /// The reference rules on another tier's objective.
 Parts make_parts(std::unique_ptr<Objective> objective, const Rule& rule);
 
+/// The block that the selection takes at the present x, with the estimates of L_i that the update
+/// keeps, if it does. Valid until the next call.
+Block next_block(Parts& parts);
+/// So many iterations, without a look at the gap.
+void iterate(Parts& parts, std::int64_t iterations);
+
 /// From the objective's present x on. Time spent on gaps is not in the trace's seconds.
 Trace solve(Parts& parts, const Optimum& optimum, const SolveOptions& options = {});
 

@@ -9,6 +9,7 @@
 #include "impls/bcd/forest.hpp"
 #include "impls/core/random.hpp"
 #include "suites/bcd/experiments.hpp"
+#include "suites/bcd/numbers.hpp"
 
 namespace ashlar::bcd::suite {
 
@@ -76,12 +77,8 @@ ForestProblem make_forest_problem(const Point& point, std::uint64_t seed) {
   return problem;
 }
 
-struct Solution {
-  explicit Solution(const ForestProblem& problem) : x(problem.rhs().size()) {}
-  std::vector<TensorView> tensors() {
-    return {{"x", model::ElementType::f64, {static_cast<std::int64_t>(x.size())}, x.data()}};
-  }
-  std::vector<double> x;
+struct Solution : Numbers {
+  explicit Solution(const ForestProblem& problem) : Numbers(problem.rhs().size()) {}
 };
 
 /// Elimination in long double along the tree as it was drawn: parents come before their children.
@@ -112,8 +109,7 @@ class MessagePassing final : public Method<ForestProblem, Solution> {
  public:
   void prepare(const ForestProblem& problem, Solution&) override {
     finder_ = std::make_unique<ForestFinder>(problem.matrix());
-    block_.resize(problem.rhs().size());
-    for (std::size_t i = 0; i < block_.size(); ++i) block_[i] = static_cast<Index>(i);
+    block_ = all_of(problem.matrix().size());
   }
   void execute(const ForestProblem& problem, Solution& answer, Stream) override {
     finder_->find(block_, order_);
@@ -132,9 +128,7 @@ class MessagePassing final : public Method<ForestProblem, Solution> {
 class KnownOrder final : public Method<ForestProblem, Solution> {
  public:
   void prepare(const ForestProblem& problem, Solution&) override {
-    std::vector<Index> block(problem.rhs().size());
-    for (std::size_t i = 0; i < block.size(); ++i) block[i] = static_cast<Index>(i);
-    ForestFinder(problem.matrix()).find(block, order_);
+    ForestFinder(problem.matrix()).find(all_of(problem.matrix().size()), order_);
   }
   void execute(const ForestProblem& problem, Solution& answer, Stream) override {
     std::copy(problem.rhs().begin(), problem.rhs().end(), answer.x.begin());

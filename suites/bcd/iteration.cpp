@@ -9,6 +9,7 @@
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
 #include "suites/bcd/experiments.hpp"
+#include "suites/bcd/numbers.hpp"
 #include "suites/bcd/oracle.hpp"
 #include "suites/bcd/problem.hpp"
 
@@ -61,13 +62,9 @@ IterationProblem make_iteration_problem(const Point& point, std::uint64_t seed) 
   return problem;
 }
 
-struct Iterate {
+struct Iterate : Numbers {
   explicit Iterate(const IterationProblem& problem)
-      : x(static_cast<std::size_t>(problem.at.data->problem.size())) {}
-  std::vector<TensorView> tensors() {
-    return {{"x", model::ElementType::f64, {static_cast<std::int64_t>(x.size())}, x.data()}};
-  }
-  std::vector<double> x;
+      : Numbers(static_cast<std::size_t>(problem.at.data->problem.size())) {}
 };
 
 using MakeParts = Parts (*)(const IterationProblem&);
@@ -82,15 +79,6 @@ Parts optimized_parts(const IterationProblem& problem) {
   return make_optimized_parts(
       problem.at.data->problem, problem.rule,
       {.threads = core::thread_count(), .constants = problem.at.data->constants});
-}
-
-void iterate(Parts& parts, int iterations) {
-  Objective& objective = *parts.objective;
-  for (int k = 0; k < iterations; ++k) {
-    const auto estimates = parts.update->estimates();
-    parts.update->update(objective, parts.selection->select(
-                                        objective, estimates ? *estimates : objective.lipschitz()));
-  }
 }
 
 /// Ten iterations from x = 0. Constants and what a rule knows of its blocks beforehand are
@@ -163,7 +151,6 @@ Work iteration_work(const Point& point) {
 }
 
 // ---- One gradient
-// --------------------------------------------------------------------------------
 
 struct GradientProblem {
   std::shared_ptr<const DataSet> data;

@@ -12,6 +12,7 @@
 #include "impls/bcd/lattice_solver.hpp"
 #include "impls/bcd/solve.hpp"
 #include "suites/bcd/experiments.hpp"
+#include "suites/bcd/numbers.hpp"
 
 namespace ashlar::bcd::suite {
 
@@ -44,13 +45,9 @@ LatticeTask make_lattice_task(const Point& point, std::uint64_t seed) {
           point.word("method") == "comb" ? LatticePartition::combs : LatticePartition::red_black};
 }
 
-struct LatticeValues {
+struct LatticeValues : Numbers {
   explicit LatticeValues(const LatticeTask& task)
-      : x(static_cast<std::size_t>(task.lattice.nodes())) {}
-  std::vector<TensorView> tensors() {
-    return {{"x", model::ElementType::f64, {static_cast<std::int64_t>(x.size())}, x.data()}};
-  }
-  std::vector<double> x;
+      : Numbers(static_cast<std::size_t>(task.lattice.nodes())) {}
 };
 
 /// From the start state; only the half sweeps are timed.
@@ -129,10 +126,7 @@ class GeneralRules final : public Method<LatticeTask, LatticeValues> {
     parts_.objective->set_x(std::vector<double>(problem_->linear.size()));
   }
   void execute(const LatticeTask&, LatticeValues&, Stream) override {
-    for (std::int64_t k = 0; k < kHalfSweeps; ++k) {
-      Objective& objective = *parts_.objective;
-      parts_.update->update(objective, parts_.selection->select(objective, objective.lipschitz()));
-    }
+    iterate(parts_, kHalfSweeps);
   }
   void fetch(LatticeValues& answer) override {
     answer.x = labels_;

@@ -68,14 +68,8 @@ class RuleMethod final : public Method<Task, TaskAnswer> {
   }
   void execute(const Task& task, TaskAnswer& answer, Stream) override {
     Parts parts = make(task);
-    Objective& objective = *parts.objective;
-    for (std::int64_t k = 0; k < iterations_; ++k) {
-      const auto estimates = parts.update->estimates();
-      parts.update->update(
-          objective,
-          parts.selection->select(objective, estimates ? *estimates : objective.lipschitz()));
-    }
-    const auto x = objective.x();
+    iterate(parts, iterations_);
+    const auto x = parts.objective->x();
     std::copy(x.begin(), x.end(), answer.x.begin());
   }
   Outcome outcome() const override {

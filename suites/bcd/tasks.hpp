@@ -11,6 +11,7 @@
 #include "harness/model/oracle.hpp"
 #include "harness/model/value.hpp"
 #include "impls/bcd/solve.hpp"
+#include "suites/bcd/numbers.hpp"
 
 namespace ashlar::bcd::suite {
 
@@ -32,12 +33,8 @@ struct Task {
 /// Finds the optimum.
 Task make_task(Problem problem);
 
-struct TaskAnswer {
-  explicit TaskAnswer(const Task& task) : x(static_cast<std::size_t>(task.problem->size())) {}
-  std::vector<model::TensorView> tensors() {
-    return {{"x", model::ElementType::f64, {static_cast<std::int64_t>(x.size())}, x.data()}};
-  }
-  std::vector<double> x;
+struct TaskAnswer : Numbers {
+  explicit TaskAnswer(const Task& task) : Numbers(static_cast<std::size_t>(task.problem->size())) {}
 };
 
 std::vector<model::TensorView> task_inputs(const Task& task);

@@ -11,6 +11,7 @@
 #include "impls/bcd/optimized.hpp"
 #include "impls/bcd/random_problem.hpp"
 #include "suites/bcd/experiments.hpp"
+#include "suites/bcd/numbers.hpp"
 #include "suites/bcd/rules.hpp"
 
 namespace ashlar::bcd::suite {
@@ -24,42 +25,49 @@ using model::Point;
 using model::Tier;
 
 // ---- Progress
-// ------------------------------------------------------------------------------------
 
 constexpr int kProgressIterations = 100;
 constexpr int kOrderEvery = 20;  // maximum improvement tries every block
 
-Block selected(const Rule& rule, Selection selection, const Blocks& blocks, Objective& objective,
-               std::unique_ptr<SelectionRule>& keeper) {
-  Rule other = rule;
-  other.selection = selection;
-  keeper = make_selection(other, blocks, objective);
-  return keeper->select(objective, objective.lipschitz());
-}
-
-/// Whether the bounds of the blocks that the rules pick at the present x are in the order that the
-/// definitions demand: each rule maximises its own bound.
-bool bounds_in_order(const Rule& rule, const Blocks& blocks, Objective& objective) {
-  std::unique_ptr<SelectionRule> keepers[4];
-  const Block gs = selected(rule, Selection::gs, blocks, objective, keepers[0]);
-  const Block gsl = selected(rule, Selection::gsl, blocks, objective, keepers[1]);
-  const Block gsd = selected(rule, Selection::gsd, blocks, objective, keepers[2]);
-  const Block gsq = selected(rule, Selection::gsq, blocks, objective, keepers[3]);
-  // GSQ's scores have a ridge of 1e-10, and all are rounded.
-  constexpr double kSlack = 1 - 1e-9;
-  const double of_gsl = gradient_progress(objective, gsl);
-  const double of_gsq = matrix_progress(objective, gsq);
-  bool holds = of_gsl >= kSlack * gradient_progress(objective, gs) &&
-               of_gsq >= kSlack * matrix_progress(objective, gsl) &&
-               of_gsq >= kSlack * matrix_progress(objective, gsd) && of_gsq >= kSlack * of_gsl;
-  double best = 0;
-  for (const auto& block : blocks) best = std::max(best, exact_progress(objective, block));
-  for (const Block block : {gs, gsl, gsd, gsq}) {
-    holds = holds && best >= kSlack * exact_progress(objective, block) &&
-            best >= kSlack * matrix_progress(objective, block);
+/// The blocks that the greedy rules pick, over one partition.
+class GreedyBlocks {
+ public:
+  GreedyBlocks(Rule rule, const Blocks& blocks, Objective& objective) : blocks_(blocks) {
+    for (std::size_t i = 0; i < std::size(kGreedy); ++i) {
+      rule.selection = kGreedy[i];
+      rules_[i] = make_selection(rule, blocks, objective);
+    }
   }
-  return holds;
-}
+
+  /// Whether the bounds of the blocks that the rules pick at the present x are in the order that
+  /// the definitions demand: each rule maximises its own bound.
+  bool bounds_in_order(Objective& objective) {
+    Block picked[std::size(kGreedy)];
+    for (std::size_t i = 0; i < std::size(kGreedy); ++i)
+      picked[i] = rules_[i]->select(objective, objective.lipschitz());
+    const auto& [gs, gsl, gsd, gsq] = picked;
+    // GSQ's scores have a ridge of 1e-10, and all are rounded.
+    constexpr double kSlack = 1 - 1e-9;
+    const double of_gsl = gradient_progress(objective, gsl);
+    const double of_gsq = matrix_progress(objective, gsq);
+    bool holds = of_gsl >= kSlack * gradient_progress(objective, gs) &&
+                 of_gsq >= kSlack * matrix_progress(objective, gsl) &&
+                 of_gsq >= kSlack * matrix_progress(objective, gsd) && of_gsq >= kSlack * of_gsl;
+    double best = 0;
+    for (const auto& block : blocks_) best = std::max(best, exact_progress(objective, block));
+    for (const Block block : picked) {
+      holds = holds && best >= kSlack * exact_progress(objective, block) &&
+              best >= kSlack * matrix_progress(objective, block);
+    }
+    return holds;
+  }
+
+ private:
+  static constexpr Selection kGreedy[] = {Selection::gs, Selection::gsl, Selection::gsd,
+                                          Selection::gsq};
+  const Blocks& blocks_;
+  std::unique_ptr<SelectionRule> rules_[std::size(kGreedy)];
+};
 
 /// Metrics `holds` and `ordering`, each 1 or 0; `least_share`: the least of actual over promised
 /// decrease.
@@ -69,15 +77,15 @@ Outcome watch_progress(const RuleProblem& problem, Rule rule) {
   Parts parts =
       make_optimized_parts(problem.data->problem, rule, {.constants = problem.data->constants});
   Objective& objective = *parts.objective;
+  GreedyBlocks greedy(rule, *parts.blocks, objective);
   double before = objective.gap(problem.data->optimum);
   const double start = before;
   double least_share = std::numeric_limits<double>::infinity();
   bool holds = true;
   bool ordering = true;
   for (int k = 0; k < kProgressIterations; ++k) {
-    if (k % kOrderEvery == 0)
-      ordering = ordering && bounds_in_order(rule, *parts.blocks, objective);
-    const Block block = parts.selection->select(objective, objective.lipschitz());
+    if (k % kOrderEvery == 0) ordering = ordering && greedy.bounds_in_order(objective);
+    const Block block = next_block(parts);
     const double promised = rule.update == Update::matrix ? matrix_progress(objective, block)
                                                           : gradient_progress(objective, block);
     parts.update->update(objective, block);
@@ -124,7 +132,6 @@ void declare_progress(model::Suite& suite) {
 }
 
 // ---- Identification of the support
-// ---------------------------------------------------------------
 
 struct LassoProblem {
   std::shared_ptr<const DataSet> data;
@@ -143,12 +150,6 @@ LassoProblem make_lasso(const Point&, std::uint64_t seed) {
   for (const double slope : slopes->gradient()) most = std::max(most, -slope);
   made.penalty = {.lambda = 0.1 * most, .nonnegative = true};
   return {std::make_shared<const DataSet>(std::move(made)), seed};
-}
-
-std::vector<Index> all_of(Index size) {
-  std::vector<Index> all(static_cast<std::size_t>(size));
-  for (Index i = 0; i < size; ++i) all[i] = i;
-  return all;
 }
 
 /// Projected gradient steps on blocks of the given size until nothing moves any more; `bound_of`
@@ -212,7 +213,6 @@ void declare_identification(model::Suite& suite) {
 }
 
 // ---- Norms
-// ---------------------------------------------------------------------------------------
 
 void declare_norms(model::Suite& suite) {
   auto study = suite.study<RuleProblem>("norms");
