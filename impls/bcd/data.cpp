@@ -4,8 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "impls/bcd/mersenne.hpp"
-
 namespace ashlar::bcd {
 namespace {
 
@@ -77,7 +75,7 @@ Problem make_a_prime(std::uint32_t seed, Penalty penalty, FeatureShape shape) {
   return problem;
 }
 
-Problem make_b(std::uint32_t seed, FeatureShape shape) {
+Problem make_b(std::uint32_t seed, FeatureShape shape, Mersenne* rest) {
   DrawnFeatures drawn = draw_features(seed, shape);
   Problem problem;
   problem.loss = Loss::logistic;
@@ -86,11 +84,12 @@ Problem make_b(std::uint32_t seed, FeatureShape shape) {
     const double sign = target < 0 ? -1.0 : 1.0;
     target = drawn.random.uniform() < 0.1 ? -sign : sign;
   }
+  if (rest != nullptr) *rest = drawn.random;
   problem.features = std::move(drawn.features);
   return problem;
 }
 
-Problem make_c(std::uint32_t seed, FeatureShape shape, Index classes) {
+Problem make_c(std::uint32_t seed, FeatureShape shape, Index classes, Mersenne* rest) {
   DrawnFeatures drawn = draw_features(seed, shape);
   std::vector<double> weights(static_cast<std::size_t>(shape.columns) * classes);
   for (double& weight : weights) weight = drawn.random.normal();
@@ -109,6 +108,7 @@ Problem make_c(std::uint32_t seed, FeatureShape shape, Index classes) {
     const auto best = std::max_element(scores.begin(), scores.end());
     problem.targets.push_back(static_cast<double>(best - scores.begin()));
   }
+  if (rest != nullptr) *rest = drawn.random;
   problem.features = std::move(drawn.features);
   return problem;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "impls/bcd/mersenne.hpp"
 #include "impls/bcd/problem.hpp"
 
 namespace ashlar::bcd {
@@ -16,6 +17,8 @@ struct FeatureShape {
 /// Of figures 7 and 13, for A'.
 inline constexpr Penalty kPaperPenalty{.lambda = 50000, .nonnegative = true};
 
+// `rest` gets the stream behind the data: the published code draws its random blocks from it.
+//
 // A is N(1, 1), times 10 N(0, 1) per column, each entry kept with probability 10 ln(rows) / rows.
 // No more than the kept entries is held in memory. Columns of small shapes can be empty; validate()
 // says so.
@@ -25,9 +28,11 @@ inline constexpr Penalty kPaperPenalty{.lambda = 50000, .nonnegative = true};
 Problem make_a_prime(std::uint32_t seed = 1, Penalty penalty = {},
                      FeatureShape shape = {1000, 10000});
 /// Logistic; A and w as in A', y = sign(A w), a tenth of which is flipped.
-Problem make_b(std::uint32_t seed = 1, FeatureShape shape = {1000, 10000});
+Problem make_b(std::uint32_t seed = 1, FeatureShape shape = {1000, 10000},
+               Mersenne* rest = nullptr);
 /// Softmax; w is N(0, 1), columns x classes, the class is the largest of A w + N(0, 1).
-Problem make_c(std::uint32_t seed = 1, FeatureShape shape = {1000, 1000}, Index classes = 50);
+Problem make_c(std::uint32_t seed = 1, FeatureShape shape = {1000, 1000}, Index classes = 50,
+               Mersenne* rest = nullptr);
 
 /// Label propagation on a grid with four neighbours. Node = column * rows + row.
 struct LabelledLattice {
@@ -41,14 +46,14 @@ struct LabelledLattice {
 /// a grid that is empty or has more than 2^31 - 1 nodes, and where not 1 to all but one are
 /// labelled.
 LabelledLattice draw_lattice(Index rows, Index columns, Index labelled, std::uint32_t seed,
-                             double weight = 1e5);
+                             double weight = 1e5, Mersenne* rest = nullptr);
 /// Unknowns are the nodes without a label, in order; `lattice` of the problem is set. 1.2 GB for
 /// 4096 x 4096: what needs no matrix there takes the LabelledLattice alone.
 Problem make_lattice(const LabelledLattice& lattice);
 Problem make_lattice(Index rows, Index columns, Index labelled, std::uint32_t seed,
                      double weight = 1e5);
 /// 50 x 50, 100 labelled: 2400 unknowns. Seed 1: f* = -1045999575.22707.
-Problem make_d(std::uint32_t seed = 1);
+Problem make_d(std::uint32_t seed = 1, Mersenne* rest = nullptr);
 
 /// Label propagation on two half moons of 1000 points each with N(0, 0.2^2) noise, the graph of 5
 /// nearest neighbours, weight 1, and the class (1 or 2) of 100 random points: 1900 unknowns. Drawn

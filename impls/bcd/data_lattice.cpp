@@ -5,12 +5,11 @@
 
 #include "impls/bcd/data.hpp"
 #include "impls/bcd/label_propagation_inl.hpp"
-#include "impls/bcd/mersenne.hpp"
 
 namespace ashlar::bcd {
 
 LabelledLattice draw_lattice(Index rows, Index columns, Index labelled, std::uint32_t seed,
-                             double weight) {
+                             double weight, Mersenne* rest) {
   const std::int64_t nodes = static_cast<std::int64_t>(rows) * columns;
   if (rows < 1 || columns < 1 || nodes > std::numeric_limits<Index>::max()) {
     throw std::invalid_argument(
@@ -34,6 +33,7 @@ LabelledLattice draw_lattice(Index rows, Index columns, Index labelled, std::uin
   lattice.nodes = random.choice(static_cast<Index>(nodes), labelled);
   lattice.labels.reserve(lattice.nodes.size());
   for (Index i = 0; i < labelled; ++i) lattice.labels.push_back(10.0 * random.normal());
+  if (rest != nullptr) *rest = random;
   return lattice;
 }
 
@@ -57,6 +57,8 @@ Problem make_lattice(Index rows, Index columns, Index labelled, std::uint32_t se
   return make_lattice(draw_lattice(rows, columns, labelled, seed, weight));
 }
 
-Problem make_d(std::uint32_t seed) { return make_lattice(50, 50, 100, seed); }
+Problem make_d(std::uint32_t seed, Mersenne* rest) {
+  return make_lattice(draw_lattice(50, 50, 100, seed, 1e5, rest));
+}
 
 }  // namespace ashlar::bcd

@@ -16,6 +16,8 @@
 
 namespace ashlar::bcd {
 
+class Mersenne;
+
 enum class Partition : std::uint8_t {
   variable,         // any k coordinates, formed anew each iteration ("VB")
   order,            // fixed blocks of consecutive indices
@@ -76,6 +78,10 @@ struct Rule {
   std::uint64_t seed = 1;          // of random and cyclic selection
   bool allow_short_block = false;  // where block_size does not divide p
   Ties ties = Ties::index;
+  /// Where it is set, random rules draw from this state on, not from `seed`, and by the calls of
+  /// the published code: its curves of random rules are then followed draw by draw. The state is
+  /// copied when the selection is made.
+  const Mersenne* published_draws = nullptr;
 };
 
 /// Throws std::invalid_argument, saying which parts do not go together: a block size that does not

@@ -10,6 +10,7 @@
 namespace ashlar::bcd {
 
 Mersenne stream_of(const Rule& rule) {
+  if (rule.published_draws) return *rule.published_draws;
   return Mersenne(static_cast<std::uint32_t>(rule.seed ^ (rule.seed >> 32)));
 }
 

@@ -16,6 +16,9 @@ namespace ashlar::bcd {
 /// random, cyclic, lipschitz: for fixed blocks, and for variable ones where `blocks` is empty.
 std::unique_ptr<SelectionRule> select_without_gradient(const Rule& rule, const Blocks& blocks,
                                                        Objective& objective);
+/// random with variable blocks, and lipschitz, by the calls of the published code.
+std::unique_ptr<SelectionRule> select_as_published(const Rule& rule, const Blocks& blocks,
+                                                   Objective& objective);
 /// gs, gsl, gsd, gsq, gsq_nonnegative, maximum_improvement: the block with the largest score, the
 /// first of them on ties.
 std::unique_ptr<SelectionRule> select_fixed(const Rule& rule, const Blocks& blocks,
@@ -27,7 +30,8 @@ std::unique_ptr<SelectionRule> select_variable(const Rule& rule, Objective& obje
 /// greedy_tree, random_tree.
 std::unique_ptr<SelectionRule> select_forest(const Rule& rule, Objective& objective);
 
-/// The generator of a rule. Seeds below 2^32 are those of NumPy's RandomState.
+/// The generator of a rule: its published draws, or a new one. Seeds below 2^32 are those of
+/// NumPy's RandomState.
 Mersenne stream_of(const Rule& rule);
 
 /// The coordinates with the largest of p scores.

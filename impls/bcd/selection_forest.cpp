@@ -15,6 +15,7 @@ class ForestSelection final : public SelectionRule {
  public:
   ForestSelection(const Rule& rule, Objective& objective)
       : greedy_(rule.selection == Selection::greedy_tree),
+        as_published_(rule.published_draws != nullptr),
         stream_(stream_of(rule)),
         forest_(objective.problem().matrix->rest),
         order_(objective.size()) {
@@ -54,13 +55,24 @@ class ForestSelection final : public SelectionRule {
     return !idle;
   }
 
+  /// The published code draws a permutation each time, and once, behind the first, a random x for a
+  /// test of its own.
   void shuffle() {
+    if (as_published_) {
+      order_ = stream_.permutation(static_cast<Index>(order_.size()));
+      if (std::exchange(first_, false)) {
+        stream_.skip_normals(static_cast<std::int64_t>(order_.size()));
+      }
+      return;
+    }
     for (auto last = static_cast<std::uint32_t>(order_.size() - 1); last > 0; --last) {
       std::swap(order_[last], order_[stream_.integer(last)]);
     }
   }
 
   bool greedy_;
+  bool as_published_;
+  bool first_ = true;
   Mersenne stream_;
   GrowingForest forest_;
   std::vector<Index> order_;

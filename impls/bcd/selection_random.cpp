@@ -145,6 +145,9 @@ class LipschitzCoordinates final : public SelectionRule {
 std::unique_ptr<SelectionRule> select_without_gradient(const Rule& rule, const Blocks& blocks,
                                                        Objective& objective) {
   const bool variable = blocks.empty();
+  const bool same_calls =
+      rule.selection == Selection::cyclic || (rule.selection == Selection::random && !variable);
+  if (rule.published_draws && !same_calls) return select_as_published(rule, blocks, objective);
   if (rule.selection == Selection::random) {
     if (variable) return std::make_unique<RandomCoordinates>(rule, objective.size());
     return std::make_unique<RandomBlock>(rule, blocks);

@@ -2,6 +2,8 @@
 // program got more digits: the whole way from the generator to the curve.
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include <catch2/catch.hpp>
 
@@ -106,4 +108,20 @@ TEST_CASE("curves keep their ends, iteration 100 and the first row below the tol
   CHECK_FALSE(outcome.metrics.contains("identified"));
   trace.gap.assign(301, 1.0);
   CHECK(std::isinf(outcome_of(trace, problem).metrics.at("iterations")));
+}
+
+TEST_CASE("random rules by the authors' draws") {
+  // Values are those of a program in NumPy that has nothing of this one: seed(1), the data, then
+  // the blocks.
+  const std::map<std::pair<int, std::string>, double> expected{
+      {{5, "random-fb"}, 156.48258328331457},    {{5, "lipschitz-fb"}, 152.14002659888888},
+      {{5, "random-vb"}, 337.43180890191377},    {{5, "lipschitz-vb"}, 265.4056211418724},
+      {{5, "cyclic-vb"}, 295.77724670460816},    {{50, "lipschitz-fb"}, 35.80977690633495},
+      {{50, "lipschitz-vb"}, 78.34867322253805}, {{50, "cyclic-vb"}, 77.84329842389101},
+      {{50, "la-random"}, 10.999482867896912},   {{50, "lb-random"}, 85.56832415678733}};
+  for (const auto& [where, gap] : expected) {
+    INFO(where.first << " " << where.second);
+    const model::Point point({{"data", "B"}, {"block", where.first}});
+    CHECK(outcome_at("draws", where.second, point).metrics.at("gap") == Approx(gap).epsilon(1e-6));
+  }
 }

@@ -14,12 +14,13 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-Problem make_named(const std::string& name, std::uint64_t seed) {
+/// `rest` gets the stream behind the data sets that are the paper's own.
+Problem make_named(const std::string& name, std::uint64_t seed, Mersenne& rest) {
   if (name == "A") return make_a_prime(1);
   if (name == "A-l1") return make_a_prime(1, kPaperPenalty);
-  if (name == "B") return make_b();
-  if (name == "C") return make_c();
-  if (name == "D") return make_d();
+  if (name == "B") return make_b(1, {1000, 10000}, &rest);
+  if (name == "C") return make_c(1, {1000, 1000}, 50, &rest);
+  if (name == "D") return make_d(1, &rest);
   if (name == "E") return make_e_prime(static_cast<std::uint32_t>(seed));
   throw std::invalid_argument("no data set '" + name + "'" +
                               model::suggestion(name, {"A", "A-l1", "B", "C", "D", "E"}));
@@ -59,9 +60,10 @@ std::shared_ptr<const DataSet> data_set(const std::string& name, std::uint64_t s
   if (found != kept.end()) {
     kept.splice(kept.begin(), kept, found);
   } else {
-    kept.push_front(
-        {name, of_data,
-         std::make_shared<const DataSet>(make_named(name, of_data), known_infimum(name))});
+    Mersenne rest(1);  // A and E were read from files behind seed(1)
+    auto made = std::make_shared<DataSet>(make_named(name, of_data, rest), known_infimum(name));
+    made->published_draws = rest;
+    kept.push_front({name, of_data, std::move(made)});
     if (kept.size() > kKept) kept.pop_back();
   }
   return kept.front().data;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "harness/model/value.hpp"
+#include "impls/bcd/mersenne.hpp"
 #include "impls/bcd/shared_constants.hpp"
 #include "impls/bcd/solve.hpp"
 
@@ -19,6 +20,8 @@ struct DataSet {
   Problem problem;
   Optimum optimum;
   std::shared_ptr<SharedConstants> constants;
+  /// Where the published code stood in its stream when it had made or read the data.
+  Mersenne published_draws{1};
 };
 
 /// "A" and "E" are the analogues A' and E' of the paper's unpublished files; "A-l1" is A' with x >=

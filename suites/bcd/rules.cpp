@@ -119,7 +119,10 @@ model::Outcome outcome_of(const Trace& trace, const Problem& problem) {
   return outcome;
 }
 
-model::Outcome run_rule(const RuleProblem& problem, Rule rule, std::int64_t iterations) {
+model::Outcome run_rule(const RuleProblem& problem, const NamedRule& named,
+                        std::int64_t iterations) {
+  Rule rule = named.rule;
+  if (named.as_published) rule.published_draws = &problem.data->published_draws;
   if (problem.block_size > 0) rule.block_size = problem.block_size;
   rule.seed = problem.seed;
   OptimizedOptions options;

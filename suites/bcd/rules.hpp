@@ -13,6 +13,7 @@ namespace ashlar::bcd::suite {
 struct NamedRule {
   std::string name;
   Rule rule;
+  bool as_published = false;  // draws what the published code drew
 };
 
 /// "random", "cyclic", "lipschitz", "gs", "gsl", "gsd", "gsq" with "-vb" (variable blocks) or "-fb"
@@ -27,7 +28,8 @@ bool draws(const Rule& rule);
 /// At most `iterations` of the optimized tier's parts, stopped below a gap of 1e-8 as the paper's
 /// experiments are. Metrics `gap`, `iterations` (to a gap below 1e-8, else infinite), and where the
 /// problem has a penalty `identified` and `support`; the curve "iteration".
-model::Outcome run_rule(const RuleProblem& problem, Rule rule, std::int64_t iterations = 500);
+model::Outcome run_rule(const RuleProblem& problem, const NamedRule& named,
+                        std::int64_t iterations = 500);
 
 /// The outcome of a trace.
 model::Outcome outcome_of(const Trace& trace, const Problem& problem);

@@ -230,8 +230,10 @@ void declare_norms(model::Suite& suite) {
       rule.partition = Partition::sort;
       rule.selection = parse_selection(selection);
       rule.norm = norm;
-      study.add(Tier::optimized, std::string(selection) + (norm == Norm::l1 ? "-fb-l1" : "-fb-l2"),
-                [rule](const RuleProblem& problem) { return run_rule(problem, rule); });
+      const std::string name = std::string(selection) + (norm == Norm::l1 ? "-fb-l1" : "-fb-l2");
+      study.add(Tier::optimized, name, [name, rule](const RuleProblem& problem) {
+        return run_rule(problem, {name, rule});
+      });
     }
   }
 }
