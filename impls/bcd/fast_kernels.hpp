@@ -2,11 +2,12 @@
 // The inner loops of the optimized tier, once per instruction set. Internal.
 //
 // Floors, per core, n x p with nnz entries of 12 bytes (8 value, 4 row):
-//   full gradient  2 nnz FLOP, 12 nnz bytes, one load from a vector of n doubles per entry. With 3
-//                  loads a cycle and half an index, a quarter of a vector of values and one
-//                  gathered number per entry nothing goes below 0.6 cycles; AVX2's gather
-//                  instruction takes more than twice the time of four plain loads and three
-//                  inserts, and is not used.
+//   full gradient  2 nnz FLOP, 12 nnz bytes (10 with rows of 2 bytes, up to 65536 of them), one
+//   load
+//                  from a vector of n doubles per entry. With 3 loads a cycle and a quarter of a
+//                  vector of indices, of values, and one gathered number per entry nothing goes
+//                  below 0.5 cycles; AVX2's gather instruction takes more than twice the time of
+//                  four plain loads and three inserts, and is not used.
 //   Gram update    2 k p FLOP, 8 k p bytes, all contiguous: bandwidth of the cache that holds them.
 //   classes        2 nnz K FLOP; the n x K matrix is read from L2 nnz times, K contiguous numbers
 //   each.
@@ -30,6 +31,10 @@ struct FastKernels {
   /// out[j - first] = offset + <column j, v> for first <= j < last.
   void (*column_dots)(const SparseLines& columns, Index first, Index last, const double* v,
                       double offset, double* out);
+
+  /// The same numbers, with `rows` in the place of the columns' indices: 10 bytes per entry.
+  void (*column_dots_short)(const SparseLines& columns, const std::uint16_t* rows, Index first,
+                            Index last, const double* v, double offset, double* out);
 
   /// out[(j - first) * classes + c] = offset + sum over rows r of column j of a_rj v[r * stride +
   /// c]. Rows of v are aligned to 64 bytes and padded with numbers that are not NaN.

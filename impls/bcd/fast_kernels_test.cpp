@@ -41,6 +41,10 @@ TEST_CASE("columns times a vector, for every number of entries around vectors") 
     KernelVector out(57, std::numeric_limits<double>::quiet_NaN());
     kernels.column_dots(a->by_column, 3, 57, v.data(), 0.25, out.data() + 3);
     CHECK(std::isnan(out[2]));
+    const std::vector<std::uint16_t> rows(a->by_column.indices.begin(), a->by_column.indices.end());
+    KernelVector again(57, std::numeric_limits<double>::quiet_NaN());
+    kernels.column_dots_short(a->by_column, rows.data(), 3, 57, v.data(), 0.25, again.data() + 3);
+    CHECK(std::equal(out.begin() + 3, out.end(), again.begin() + 3));
     for (Index j = 3; j < 57; ++j) {
       long double sum = 0.25L;
       long double scale = 1;

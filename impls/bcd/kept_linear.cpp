@@ -23,6 +23,7 @@ KeptLinear::KeptLinear(const Problem& problem, const OptimizedOptions& options, 
       a_(*problem.features),
       bound_(bound),
       hessian_is_constant_(hessian_is_constant),
+      short_rows_(constants().short_rows()),
       scores_(static_cast<std::size_t>(a_.rows)),
       seen_(static_cast<std::size_t>(a_.rows)),
       gradient_(static_cast<std::size_t>(a_.columns)),
@@ -119,8 +120,14 @@ std::span<const double> KeptLinear::gradient() {
 
 void KeptLinear::pass(std::span<const double> v, double offset, std::span<double> out) {
   const auto part = [&](std::int64_t begin, std::int64_t end, int) {
-    kernels().column_dots(a_.by_column, static_cast<Index>(begin), static_cast<Index>(end),
-                          v.data(), offset, out.data() + begin);
+    const auto first = static_cast<Index>(begin);
+    const auto last = static_cast<Index>(end);
+    if (short_rows_ != nullptr) {
+      kernels().column_dots_short(a_.by_column, short_rows_, first, last, v.data(), offset,
+                                  out.data() + begin);
+    } else {
+      kernels().column_dots(a_.by_column, first, last, v.data(), offset, out.data() + begin);
+    }
   };
   const int threads = threads_for(entries());
   if (threads == 1) {

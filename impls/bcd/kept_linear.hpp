@@ -63,6 +63,7 @@ class KeptLinear : public KeptObjective {
   const FeatureMatrix& a_;
   double bound_;
   bool hessian_is_constant_;
+  const std::uint16_t* short_rows_;
   Vector scores_;  // A x; of least squares A x - y
   Vector seen_;    // slopes of which gradient_ is the gradient
   Vector gradient_;

@@ -2,6 +2,7 @@
 // What many runs on one problem have in common: computed once, when first asked for.
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -28,6 +29,9 @@ class SharedConstants {
   std::span<const double> row_sums(int threads);
   double bound_lambda_max();
 
+  /// The rows of A's entries by columns, in 2 bytes each; null where A has more than 65536 rows.
+  const std::uint16_t* short_rows();
+
   bool keeps_gram() const { return !columns_.empty(); }
   /// Column j of A'A, one number per feature. Only where keeps_gram().
   const double* gram_column(Index j);
@@ -39,9 +43,11 @@ class SharedConstants {
   std::once_flag lipschitz_once_;
   std::once_flag row_sums_once_;
   std::once_flag lambda_max_once_;
+  std::once_flag short_rows_once_;
   std::vector<double> lipschitz_;
   std::vector<double> row_sums_;
   double lambda_max_ = 0;
+  std::vector<std::uint16_t> short_rows_;
   std::vector<std::atomic<const double*>> columns_;
 };
 
