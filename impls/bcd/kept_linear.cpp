@@ -15,6 +15,8 @@ namespace {
 // contiguous bytes from L3 (0.15 to 0.2 ns).
 constexpr double kRowEntryCost = 4.5;
 constexpr double kGramNumberCost = 0.9;
+
+constexpr double kMade = -1;  // in the place of rent
 }  // namespace
 
 KeptLinear::KeptLinear(const Problem& problem, const OptimizedOptions& options, double bound,
@@ -29,7 +31,9 @@ KeptLinear::KeptLinear(const Problem& problem, const OptimizedOptions& options, 
       gradient_(static_cast<std::size_t>(a_.columns)),
       rows_(a_.rows),
       product_(static_cast<std::size_t>(a_.rows)),
-      is_stale_(static_cast<std::size_t>(a_.rows)) {}
+      is_stale_(static_cast<std::size_t>(a_.rows)) {
+  if (!options.constants) rent_.resize(static_cast<std::size_t>(a_.columns));
+}
 
 void KeptLinear::clear_stale() {
   for (const Index row : stale_) is_stale_[row] = 0;
@@ -87,12 +91,32 @@ KeptLinear::Refresh KeptLinear::cheapest(const Vector& now) {
     if (now[r] == seen_[r]) continue;
     row_cost += kRowEntryCost * static_cast<double>(a_.by_row.indices_of(r).size());
   }
-  double gram_cost = pass_cost;
-  if (hessian_is_constant_ && constants().keeps_gram()) {
-    gram_cost = kGramNumberCost * static_cast<double>(pending_.size()) * a_.columns;
+  if (hessian_is_constant_ && gram_pays(pending_, std::min(row_cost, pass_cost))) {
+    return Refresh::gram;
   }
-  if (gram_cost < std::min(row_cost, pass_cost)) return Refresh::gram;
   return row_cost < pass_cost ? Refresh::rows : Refresh::pass;
+}
+
+/// A column of A'A takes some twenty times as long to make as to use. Runs that share the columns
+/// take no notice; a run of its own makes those that would have saved as much as making them costs,
+/// and so never takes more than twice the time of what had been best in advance.
+bool KeptLinear::gram_pays(std::span<const Index> columns, double instead) {
+  if (!constants().keeps_gram()) return false;
+  const double saved = instead - kGramNumberCost * static_cast<double>(columns.size()) * a_.columns;
+  if (saved <= 0) return false;
+  if (rent_.empty()) return true;
+  const double row_entries = entries() / std::max<Index>(a_.rows, 1);
+  double to_make = 0;
+  double paid = 0;
+  for (const Index column : columns) {
+    if (rent_[column] == kMade) continue;
+    to_make +=
+        kRowEntryCost * row_entries * static_cast<double>(a_.by_column.indices_of(column).size());
+    paid += rent_[column] += saved / static_cast<double>(columns.size());
+  }
+  if (paid < to_make) return false;
+  for (const Index column : columns) rent_[column] = kMade;
+  return true;
 }
 
 std::span<const double> KeptLinear::gradient() {
@@ -215,8 +239,7 @@ void KeptLinear::bound_product(std::span<const double> v, std::span<double> out)
       support_.push_back(i);
       support_values_.push_back(bound_ * v[i]);
     }
-    const double numbers = static_cast<double>(nonzeros) * a_.columns;
-    if (constants().keeps_gram() && kGramNumberCost * numbers < entries()) {
+    if (gram_pays(support_, entries())) {
       std::fill(out.begin(), out.end(), 0.0);
       add_gram(support_, support_values_, out);
       return;

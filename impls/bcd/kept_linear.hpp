@@ -54,6 +54,7 @@ class KeptLinear : public KeptObjective {
     stale_.push_back(row);
   }
   Refresh cheapest(const Vector& now);
+  bool gram_pays(std::span<const Index> columns, double instead);
   void pass(std::span<const double> v, double offset, std::span<double> out);
   void add_rows(const Vector& now);
   void add_gram(std::span<const Index> columns, std::span<const double> factors,
@@ -76,6 +77,7 @@ class KeptLinear : public KeptObjective {
   std::vector<char> is_stale_;
   std::vector<Index> stale_;
   std::vector<const double*> lines_;
+  Vector rent_;  // by column: what it would have saved so far; empty where columns are shared
   std::vector<Index> support_;
   Vector support_values_;
 };
