@@ -76,8 +76,8 @@ class PublishedLipschitzCoordinates final : public SelectionRule {
  public:
   explicit PublishedLipschitzCoordinates(const Rule& rule)
       : stream_(stream_of(rule)), size_(static_cast<std::size_t>(rule.block_size)) {}
-  Block select(Objective&, std::span<const double> lipschitz) override {
-    shares_ = shares_of(lipschitz);
+  Block select(Objective& objective, std::span<const double>) override {
+    shares_ = shares_of(objective.lipschitz());
     block_.clear();
     while (block_.size() < size_) {
       for (const Index drawn : block_) shares_[drawn] = 0;

@@ -37,34 +37,19 @@ class CyclicBlock final : public SelectionRule {
   std::size_t next_ = 0;
 };
 
-/// L_b is lambda_max(H_b), or the largest estimate in the block where the update estimates.
+/// L_b is lambda_max(H_b), whatever the update estimates: an estimate grows where its block is
+/// taken, so that draws by estimates would come back to the same few blocks for ever.
 class LipschitzBlock final : public SelectionRule {
  public:
   LipschitzBlock(const Rule& rule, const Blocks& blocks, Objective& objective)
-      : blocks_(blocks),
-        estimated_(rule.update == Update::line_search),
-        constants_(estimated_ ? std::vector<double>(blocks.size(), 1)
-                              : block_lipschitz(objective, blocks)),
-        weights_(constants_),
-        stream_(stream_of(rule)) {}
+      : blocks_(blocks), weights_(block_lipschitz(objective, blocks)), stream_(stream_of(rule)) {}
 
-  Block select(Objective&, std::span<const double> lipschitz) override {
-    if (estimated_) {
-      for (std::size_t place = 0; place < blocks_.size(); ++place) {
-        constants_[place] = 0;
-        for (const Index i : blocks_[place]) {
-          constants_[place] = std::max(constants_[place], lipschitz[i]);
-        }
-      }
-      weights_.assign(constants_);
-    }
+  Block select(Objective&, std::span<const double>) override {
     return blocks_[weights_.find(stream_.uniform())];
   }
 
  private:
   const Blocks& blocks_;
-  bool estimated_;
-  std::vector<double> constants_;
   WeightTree weights_;
   Mersenne stream_;
 };
@@ -118,18 +103,17 @@ class CyclicCoordinates final : public SelectionRule {
   std::size_t next_ = 0;
 };
 
-/// Draws without replacement: what is drawn has weight 0 until the block is full.
+/// Draws without replacement by L_i = H_ii: what is drawn has weight 0 until the block is full.
 class LipschitzCoordinates final : public SelectionRule {
  public:
   LipschitzCoordinates(const Rule& rule, Objective& objective)
       : stream_(stream_of(rule)), weights_(objective.lipschitz()), block_(rule.block_size) {}
-  Block select(Objective&, std::span<const double> lipschitz) override {
-    weights_.assign(lipschitz);
+  Block select(Objective& objective, std::span<const double>) override {
     for (Index& chosen : block_) {
       chosen = weights_.find(stream_.uniform());
       weights_.set(chosen, 0);
     }
-    for (const Index chosen : block_) weights_.set(chosen, lipschitz[chosen]);
+    for (const Index chosen : block_) weights_.set(chosen, objective.lipschitz()[chosen]);
     std::sort(block_.begin(), block_.end());
     return block_;
   }

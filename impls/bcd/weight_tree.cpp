@@ -23,12 +23,6 @@ void WeightTree::set(Index place, double weight) {
   }
 }
 
-void WeightTree::assign(std::span<const double> weights) {
-  for (std::size_t place = 0; place < weights.size(); ++place) {
-    if (sums_[leaves_ + place] != weights[place]) set(static_cast<Index>(place), weights[place]);
-  }
-}
-
 Index WeightTree::find(double uniform) const {
   double rest = uniform * total();
   std::size_t node = 1;

@@ -16,8 +16,6 @@ class WeightTree {
 
   double weight(Index place) const { return sums_[leaves_ + place]; }
   void set(Index place, double weight);
-  /// Sets those that differ.
-  void assign(std::span<const double> weights);
   double total() const { return sums_[1]; }
   /// The place in which uniform * total() falls, 0 <= uniform < 1; never one of weight 0 while
   /// total() is above 0.
