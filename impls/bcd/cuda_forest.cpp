@@ -46,6 +46,17 @@ void require_forest_device() {
     throw std::invalid_argument("forest on a GPU: " + *why);
 }
 
+/// In place, by a copy on the device; waits.
+template <class Launch>
+void solve_on_device(DeviceBuffer& vectors, std::span<double> right, const Launch& launch) {
+  if (right.empty()) return;
+  if (vectors.bytes() < right.size_bytes()) vectors = DeviceBuffer(right.size_bytes());
+  vectors.copy_in(right.data(), right.size_bytes());
+  launch(static_cast<double*>(vectors.data()));
+  core::cuda::synchronize();
+  vectors.copy_out(right.data(), right.size_bytes());
+}
+
 const SymmetricMatrix& matrix_of_quadratic(const Problem& problem) {
   if (problem.loss != Loss::quadratic)
     throw std::invalid_argument("forest on a GPU: the problem is no quadratic, so has no graph");
@@ -98,13 +109,50 @@ void CudaForest::solve(std::span<double> right) {
     throw std::invalid_argument("forest on a GPU: right sides of " + std::to_string(right.size()) +
                                 " numbers in all for a block of " + std::to_string(nodes_));
   }
-  if (vectors_.bytes() < right.size_bytes()) vectors_ = DeviceBuffer(right.size_bytes());
-  vectors_.copy_in(right.data(), right.size_bytes());
-  auto* const vectors = static_cast<double*>(vectors_.data());
-  launch(vectors, vectors, static_cast<Index>(right.size() / static_cast<std::size_t>(nodes_)),
-         nullptr);
-  core::cuda::synchronize();
-  vectors_.copy_out(right.data(), right.size_bytes());
+  const auto count = static_cast<Index>(right.size() / static_cast<std::size_t>(nodes_));
+  solve_on_device(vectors_, right,
+                  [&](double* vectors) { launch(vectors, vectors, count, nullptr); });
+}
+
+CudaForestBatch::CudaForestBatch(std::span<const ForestOrder> orders)
+    : count_(static_cast<Index>(orders.size())) {
+  std::vector<ForestRounds> made;
+  std::vector<std::int64_t> starts;
+  for (const ForestOrder& order : orders) {
+    const ForestRounds& rounds = made.emplace_back(make_forest_rounds(order));
+    if (rounds.slots() > kernel::kNarrowSlots) {
+      throw std::invalid_argument("forest on a GPU: number " + std::to_string(made.size() - 1) +
+                                  " of a batch takes " + std::to_string(rounds.slots()) +
+                                  " numbers, where a thread block has " +
+                                  std::to_string(kernel::kNarrowSlots));
+    }
+    starts.push_back(size_);
+    size_ += rounds.nodes;
+    most_slots_ = std::max(most_slots_, rounds.slots());
+  }
+  require_forest_device();
+  std::vector<kernel::ForestTask> tasks;
+  tasks.reserve(made.size());
+  for (const ForestRounds& rounds : made)
+    tasks.push_back(kernel::make_forest_task(rounds, rounds.places, nullptr, keep_in(arrays_)));
+  tasks_ = forest_upload(tasks);
+  starts_ = forest_upload(starts);
+}
+
+void CudaForestBatch::launch(const double* right, double* x, void* stream) {
+  const core::Range range("forest batch on a GPU", count_);
+  kernel::launch_forest_batch(
+      {static_cast<const kernel::ForestTask*>(tasks_.data()),
+       static_cast<const std::int64_t*>(starts_.data()), count_, most_slots_},
+      right, x, stream);
+}
+
+void CudaForestBatch::solve(std::span<double> right) {
+  if (right.size() != static_cast<std::size_t>(size_)) {
+    throw std::invalid_argument("forest on a GPU: right sides of " + std::to_string(right.size()) +
+                                " numbers in all for a batch of " + std::to_string(size_));
+  }
+  solve_on_device(vectors_, right, [&](double* vectors) { launch(vectors, vectors, nullptr); });
 }
 
 CudaForestSweeps::CudaForestSweeps(const Problem& problem, const Blocks& blocks)

@@ -53,6 +53,30 @@ class CudaForest {
   core::cuda::DeviceBuffer task_, values_, vectors_;
 };
 
+/// Many small forests, a thread block each, with a right side each. One forest of all their trees
+/// would do, too, but its thread blocks would wait for each other between levels.
+class CudaForestBatch {
+ public:
+  /// As CudaForest. Throws std::invalid_argument for a forest that is too large for a thread
+  /// block's shared memory, which holds 6144 numbers: one per node, and one per 256 neighbours of a
+  /// hub.
+  explicit CudaForestBatch(std::span<const ForestOrder> orders);
+
+  /// Numbers in all right sides together.
+  std::int64_t size() const { return size_; }
+  /// As CudaForest::launch(): size() numbers, forest by forest.
+  void launch(const double* right, double* x, void* stream);
+  /// From and to host memory, in place; waits. Throws std::invalid_argument for another size.
+  void solve(std::span<double> right);
+
+ private:
+  std::int64_t size_ = 0;
+  Index count_ = 0;
+  Index most_slots_ = 0;
+  std::vector<core::cuda::DeviceBuffer> arrays_;
+  core::cuda::DeviceBuffer tasks_, starts_, vectors_;
+};
+
 /// Exact minimisation over one block of a quadratic after the other, in the partition's order:
 /// iterate k solves block k mod |B|. Red-black and other colourings are forests of single nodes.
 class CudaForestSweeps {

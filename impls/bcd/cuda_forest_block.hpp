@@ -55,6 +55,19 @@ ASHLAR_HOST_DEVICE ForestVectors vectors_at(const ForestCall& call, Index number
           call.values + number * call.value_distance};
 }
 
+/// Forests that are solved independently of each other, each by one thread block: all of them
+/// narrow from level 0 on.
+struct ForestBatch {
+  const ForestTask* tasks = nullptr;
+  const std::int64_t* starts = nullptr;  // of each forest's part of `right` and `x`
+  Index count = 0;
+  Index most_slots = 0;
+};
+ASHLAR_HOST_DEVICE ForestVectors batch_vectors(const ForestBatch& batch, const double* right,
+                                               double* x, double* values, Index number) {
+  return {right + batch.starts[number], x + batch.starts[number], values};
+}
+
 enum class ForestPhaseKind : std::uint8_t { up, top, down, narrow };
 struct ForestPhase {
   ForestPhaseKind kind = ForestPhaseKind::top;

@@ -29,6 +29,12 @@ class HostGrid {
   HostGrid(Index blocks, Index threads, std::uint64_t seed)
       : blocks_(blocks), threads_(threads), draws_(seed) {}
 
+  void solve(const kernel::ForestBatch& batch, const double* right, double* x) {
+    for (const Index number : shuffled(batch.count)) {
+      std::vector<double> values(static_cast<std::size_t>(batch.most_slots), kNaN);
+      narrow(batch.tasks[number], kernel::batch_vectors(batch, right, x, values.data(), number));
+    }
+  }
   void solve(const kernel::ForestTask& task, const kernel::ForestCall& call) {
     for (Index number = 0; number < kernel::grid_phases(task); ++number) {
       const kernel::ForestPhase phase = kernel::grid_phase(task, number);
@@ -221,7 +227,7 @@ TEST_CASE("forests on a GPU: random blocks in any order of threads, against dens
         forest_matrix(random_parents(size, 2 + below(draws, 12), draws), draws);
     std::vector<Index> block = all_of(matrix);
     shuffle(block, draws);
-    block.resize(static_cast<std::size_t>(1 + below(draws, size)));
+    block.resize(1 + static_cast<std::size_t>(below(draws, size)));
     ForestOrder order;
     ForestFinder(matrix).find(block, order);
     ForestRounds rounds = make_forest_rounds(order);
@@ -307,6 +313,33 @@ TEST_CASE("forests on a GPU: many right sides are each by itself, and may be ove
         {in_place.data(), in_place.data(), values.data(), 5, size, rounds.slots()});
     CHECK(in_place == together);
   }
+}
+
+TEST_CASE("forests on a GPU: a batch of small forests is each by itself") {
+  Draws draws(26);
+  std::vector<ForestRounds> rounds;
+  std::vector<std::int64_t> starts;
+  std::vector<double> expected;
+  std::vector<double> right;
+  Index most_slots = 0;
+  for (const Index size : {7, 1, 600, 0, 33}) {
+    const ForestRounds& made = rounds.emplace_back(
+        make_forest_rounds(prepare(random_parents(size, 9, draws), draws).order));
+    starts.push_back(static_cast<std::int64_t>(right.size()));
+    const std::vector<double> of_one = draws.vector(size);
+    const std::vector<double> x = solve_on_grid(made, of_one, HostGrid(1, 32, 1));
+    right.insert(right.end(), of_one.begin(), of_one.end());
+    expected.insert(expected.end(), x.begin(), x.end());
+    most_slots = std::max(most_slots, made.slots());
+  }
+  std::vector<kernel::ForestTask> tasks;
+  tasks.reserve(rounds.size());
+  for (const ForestRounds& made : rounds)
+    tasks.push_back(task_of(made, made.places, nullptr, kernel::kNarrowSlots));
+  std::vector<double> found(right.size(), kNaN);
+  HostGrid(1, 64, 2).solve({tasks.data(), starts.data(), 5, most_slots}, right.data(),
+                           found.data());
+  CHECK(found == expected);
 }
 
 TEST_CASE("forests on a GPU: nothing, a cycle, and what is singular") {

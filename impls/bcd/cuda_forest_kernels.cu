@@ -13,6 +13,7 @@ namespace cg = cooperative_groups;
 
 constexpr int kForestThreads = 512;
 constexpr int kForestBlocks = 2;  // on a multiprocessor
+constexpr int kBatchThreads = 256;
 
 /// The same bits in all lanes: a sum of two is the same either way round.
 __device__ double warp_sum(double value) {
@@ -74,6 +75,21 @@ __global__ void __launch_bounds__(kForestThreads, kForestBlocks)
   }
 }
 
+/// A thread block per forest.
+__global__ void __launch_bounds__(kBatchThreads)
+    batch_kernel(const __grid_constant__ ForestBatch batch, const double* right, double* x) {
+  extern __shared__ double narrow_values[];
+  const auto number = static_cast<Index>(blockIdx.x);
+  const ForestTask task = batch.tasks[number];
+  const ForestVectors vectors = batch_vectors(batch, right, x, narrow_values, number);
+  const Index phases = forest_phases(0, task.level_count);
+  for (Index step = 0; step < phases; ++step) {
+    run_phase(task, vectors, forest_phase(0, task.level_count, step),
+              static_cast<Index>(threadIdx.x), kBatchThreads);
+    __syncthreads();
+  }
+}
+
 }  // namespace
 
 void launch_forests(const ForestLaunch& launch, const ForestCall& call, void* stream) {
@@ -98,6 +114,15 @@ void launch_forests(const ForestLaunch& launch, const ForestCall& call, void* st
   ASHLAR_CUDA_CHECK(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(forest_kernel),
                                                 dim3(blocks), dim3(kForestThreads), parameters,
                                                 kShared, static_cast<cudaStream_t>(stream)));
+}
+
+void launch_forest_batch(const ForestBatch& batch, const double* right, double* x, void* stream) {
+  if (batch.count <= 0) return;
+  // At most kNarrowSlots values: what a kernel gets without asking.
+  const std::size_t shared = sizeof(double) * static_cast<std::size_t>(batch.most_slots);
+  batch_kernel<<<static_cast<unsigned>(batch.count), kBatchThreads, shared,
+                 static_cast<cudaStream_t>(stream)>>>(batch, right, x);
+  ASHLAR_CUDA_CHECK_LAUNCH("batch_kernel");
 }
 
 bool forest_kernels_built() { return true; }

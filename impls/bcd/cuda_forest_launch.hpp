@@ -18,6 +18,8 @@ struct ForestLaunch {
   std::int64_t most_items = 0;
 };
 void launch_forests(const ForestLaunch& launch, const ForestCall& call, void* stream);
+/// One launch on `stream`; tasks and starts are in device memory. Throws as above.
+void launch_forest_batch(const ForestBatch& batch, const double* right, double* x, void* stream);
 
 bool forest_kernels_built();
 

@@ -87,6 +87,30 @@ TEST_CASE("forest solves on a GPU are those of the CPU") {
   }
 }
 
+TEST_CASE("a batch of small forests on a GPU is solved as each of them") {
+  Draws draws(43);
+  std::vector<ForestOrder> orders;
+  std::vector<double> right;
+  std::vector<double> expected;
+  std::vector<double> scratch;
+  for (Index i = 0; i < 300; ++i) {
+    const Index size = i * 37 % 501;
+    orders.push_back(order_of(forest_matrix(random_parents(size, 20, draws), draws)));
+    std::vector<double> of_one = draws.vector(size);
+    right.insert(right.end(), of_one.begin(), of_one.end());
+    solve(orders.back(), of_one, scratch);
+    expected.insert(expected.end(), of_one.begin(), of_one.end());
+  }
+  const ForestOrder large = order_of(forest_matrix(forest_shapes(6145).front().parents, draws));
+  CHECK_THROWS_WITH(CudaForestBatch(std::span(&large, 1)), Catch::Contains("takes 6145 numbers"));
+  if (no_device()) return;
+  CudaForestBatch batch(orders);
+  REQUIRE(batch.size() == static_cast<std::int64_t>(right.size()));
+  batch.solve(right);
+  CHECK(relative_difference(right, expected) < 1e-12);
+  CHECK_THROWS_AS(batch.solve(std::span(right).first(3)), std::invalid_argument);
+}
+
 TEST_CASE("forest sweeps on a GPU are those of the reference") {
   if (no_device()) return;
   const std::vector<Problem> problems{make_lattice(50, 50, 100, 1), make_lattice(301, 257, 90, 2),
