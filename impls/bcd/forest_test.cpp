@@ -4,60 +4,14 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <numeric>
 #include <stdexcept>
 
-#include "impls/bcd/test_dense.hpp"
+#include "impls/bcd/test_forests.hpp"
 
 namespace ashlar::bcd {
 namespace forest_tests {
 
 using namespace testing;
-
-/// parents[i] < i, or -1. Diagonally dominant by a little.
-SymmetricMatrix forest_matrix(const std::vector<Index>& parents, Draws& draws) {
-  std::vector<double> diagonal(parents.size());
-  std::vector<Edge> edges;
-  for (double& value : diagonal) value = 0.1 + std::fabs(draws.normal());
-  for (std::size_t i = 0; i < parents.size(); ++i) {
-    if (parents[i] < 0) continue;
-    const double weight = draws.normal();
-    edges.push_back({static_cast<Index>(i), parents[i], weight});
-    diagonal[i] += std::fabs(weight);
-    diagonal[parents[i]] += std::fabs(weight);
-  }
-  return symmetric_from_edges(std::move(diagonal), edges);
-}
-
-std::vector<Index> all_of(const SymmetricMatrix& matrix) {
-  std::vector<Index> nodes(matrix.diagonal.size());
-  std::iota(nodes.begin(), nodes.end(), 0);
-  return nodes;
-}
-
-void shuffle(std::vector<Index>& nodes, Draws& draws) {
-  for (std::size_t i = nodes.size(); i > 1; --i) {
-    std::swap(nodes[i - 1], nodes[below(draws, static_cast<Index>(i))]);
-  }
-}
-
-/// max_i |r - M_bb x|_i / (sum_j |M_ij x_j|): how wrong the solution is as one of a nearby system.
-double backward_error(const SymmetricMatrix& matrix, std::span<const double> x,
-                      std::span<const double> rhs) {
-  double worst = 0;
-  for (Index i = 0; i < matrix.size(); ++i) {
-    double sum = matrix.diagonal[i] * x[i];
-    double scale = std::fabs(sum) + std::fabs(rhs[i]);
-    const auto others = matrix.rest.indices_of(i);
-    for (std::size_t entry = 0; entry < others.size(); ++entry) {
-      const double term = matrix.rest.values_of(i)[entry] * x[others[entry]];
-      sum += term;
-      scale += std::fabs(term);
-    }
-    worst = std::fmax(worst, std::isnan(sum) ? INFINITY : std::fabs(sum - rhs[i]) / scale);
-  }
-  return worst;
-}
 
 void check_order(const ForestOrder& order, std::size_t edges) {
   std::size_t counted = 0;

@@ -6,6 +6,7 @@
 
 #include "baselines/bcd/dense.hpp"
 #include "baselines/bcd/quadratic_peers.hpp"
+#include "impls/bcd/cuda_forest.hpp"
 #include "impls/bcd/forest.hpp"
 #include "impls/core/random.hpp"
 #include "suites/bcd/experiments.hpp"
@@ -15,6 +16,7 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
+using model::Device;
 using model::Expected;
 using model::Method;
 using model::Mode;
@@ -140,6 +142,38 @@ class KnownOrder final : public Method<ForestProblem, Solution> {
   std::vector<double> scratch_;
 };
 
+/// As KnownOrder, with the order contracted to rounds; right side and answer are on the device.
+class DeviceRounds final : public Method<ForestProblem, Solution> {
+ public:
+  Support supports(const ForestProblem&) const override {
+    return Support::from(cuda_forest_unsupported());
+  }
+  void prepare(const ForestProblem& problem, Solution&) override {
+    ForestOrder order;
+    ForestFinder(problem.matrix()).find(all_of(problem.matrix().size()), order);
+    forest_ = std::make_unique<CudaForest>(order);
+    const std::size_t bytes = problem.rhs().size() * sizeof(double);
+    right_ = core::cuda::DeviceBuffer(bytes);
+    right_.copy_in(problem.rhs().data(), bytes);
+    x_ = core::cuda::DeviceBuffer(bytes);
+  }
+  void execute(const ForestProblem&, Solution&, Stream stream) override {
+    forest_->launch(static_cast<const double*>(right_.data()), static_cast<double*>(x_.data()), 1,
+                    stream);
+  }
+  void poison() override { x_.fill(0xff); }
+  void fetch(Solution& answer) override { x_.copy_out(answer.x.data(), x_.bytes()); }
+  model::Outcome outcome() const override {
+    model::Outcome outcome;
+    outcome.counters["rounds"] = forest_->rounds();
+    return outcome;
+  }
+
+ private:
+  std::unique_ptr<CudaForest> forest_;
+  core::cuda::DeviceBuffer right_, x_;
+};
+
 class DenseCholesky final : public Method<ForestProblem, Solution> {
  public:
   Support supports(const ForestProblem& problem) const override {
@@ -195,6 +229,7 @@ void declare_forests(model::Suite& suite) {
       .about("An exact solve of a block that induces a tree")
       .axis("nodes", {256, 512, 1024, 2048, 16384, 131072, 1048576}, "nodes")
       .in(Mode::quick, {256, 512, 1024})
+      .in(Mode::gpu, {1024, 16384, 131072, 1048576, 4194304})
       .problem(make_forest_problem)
       .work(forest_work)
       .oracle("elimination in long double", eliminate, forest_tolerance)
@@ -205,6 +240,8 @@ void declare_forests(model::Suite& suite) {
            {.about = "finds the order of elimination each time"})
       .add(Tier::optimized, "known-order", [] { return std::make_unique<KnownOrder>(); },
            {.about = "the order of elimination is that of a fixed block"})
+      .add(Tier::cuda, "cuda", [] { return std::make_unique<DeviceRounds>(); },
+           {.about = "rounds of tree contraction, those of a fixed block", .device = Device::cuda})
       .control("last-edge-forgotten", last_edge_forgotten)
       .baselines({"dense-cholesky"})
       .figure({"time", "time", "nodes", {}, {}, "Exact solve of a forest block"});

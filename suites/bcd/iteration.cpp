@@ -1,10 +1,13 @@
 // Experiments "iteration" and "gradient": what an iteration costs in each tier. The paper counts
 // iterations alone.
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "baselines/bcd/naive.hpp"
+#include "baselines/bcd/naive_cuda.hpp"
 #include "impls/bcd/optimized.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
@@ -17,6 +20,7 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
+using model::Device;
 using model::Expected;
 using model::Method;
 using model::Mode;
@@ -68,9 +72,13 @@ struct Iterate : Numbers {
 };
 
 using MakeParts = Parts (*)(const IterationProblem&);
+using WhyNot = std::optional<std::string> (*)(const Problem&);  // null: everything is supported
 
 Parts naive_parts(const IterationProblem& problem) {
   return make_parts(baselines::make_naive_objective(problem.at.data->problem), problem.rule);
+}
+Parts naive_cuda_parts(const IterationProblem& problem) {
+  return make_parts(baselines::make_naive_cuda_objective(problem.at.data->problem), problem.rule);
 }
 Parts reference_parts(const IterationProblem& problem) {
   return make_parts(problem.at.data->problem, problem.rule);
@@ -85,8 +93,11 @@ Parts optimized_parts(const IterationProblem& problem) {
 /// prepared.
 class Iterations final : public Method<IterationProblem, Iterate> {
  public:
-  explicit Iterations(MakeParts make) : make_(make) {}
+  Iterations(MakeParts make, WhyNot why_not) : make_(make), why_not_(why_not) {}
 
+  Support supports(const IterationProblem& problem) const override {
+    return why_not_ == nullptr ? Support() : Support::from(why_not_(problem.at.data->problem));
+  }
   void prepare(const IterationProblem& problem, Iterate&) override { parts_ = make_(problem); }
   bool in_place() const override { return true; }
   /// Cyclic and random rules go on where they stood, so that they start anew, too.
@@ -105,11 +116,12 @@ class Iterations final : public Method<IterationProblem, Iterate> {
 
  private:
   MakeParts make_;
+  WhyNot why_not_;
   Parts parts_;
 };
 
-auto iterations_by(MakeParts make) {
-  return [make] { return std::make_unique<Iterations>(make); };
+auto iterations_by(MakeParts make, WhyNot why_not = nullptr) {
+  return [=] { return std::make_unique<Iterations>(make, why_not); };
 }
 
 Expected reference_iterate(const IterationProblem& problem) {
@@ -242,6 +254,11 @@ void declare_iteration(model::Suite& suite) {
            {.about = "dense algebra, everything anew, as the published code"})
       .add(Tier::reference, "reference", iterations_by(reference_parts))
       .add(Tier::optimized, "optimized", iterations_by(optimized_parts))
+      .add(Tier::naive, "naive-cuda",
+           iterations_by(naive_cuda_parts, baselines::naive_cuda_unsupported),
+           {.about = "dense algebra by plain kernels, blocks picked by the host",
+            .device = Device::cuda,
+            .syncs_internally = true})
       .control("one-iteration-less", stops_early)
       .control("another-selection", another_selection)
       .baselines({"naive", "reference"})
