@@ -220,7 +220,7 @@ void declare_published_draws(model::Suite& suite) {
 void declare_figures(model::Suite& suite) {
   declare_grid(
       suite, "figure-8", "Figures 4 and 8: gradient updates with the exact L_b",
-      {kAll, {"B", "D"}, kSizes, {50}},
+      {kAll, {"B"}, kSizes, {50}},
       rules_by_blocks({"random", "cyclic", "lipschitz", "gs", "gsl"}, Update::lipschitz_block));
   declare_grid(suite, "figure-9", "Figure 9: L by line search (LA) and exact (Lb)",
                {kAll, {}, kSmallerSizes, {}}, figure_9_rules());

@@ -246,7 +246,7 @@ void declare_iteration(model::Suite& suite) {
       .axis("block", {5, 50, 100}, "coordinates")
       .in(Mode::quick, {50})
       .axis("rule", {"gs-vb-lb", "gs-fb-lb", "gsd-vb-hb", "cyclic-fb-lb"})
-      .in(Mode::quick, {"gs-vb-lb", "cyclic-fb-lb"})
+      .in(Mode::quick, {"gs-vb-lb"})
       .problem(make_iteration_problem)
       .work(iteration_work)
       .oracle("the reference's iterate", reference_iterate, iterate_tolerance)
