@@ -2,7 +2,9 @@
 // relative gap, against LIBLINEAR and what else a user would pick. The paper has no such
 // experiment: its penalty is on least squares.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -71,6 +73,20 @@ Task make_logistic_task(const Point& point, std::uint64_t) {
   return task;
 }
 
+/// What takes longer than this to come to the gap is out of the contest.
+class Patience {
+ public:
+  bool over() const { return std::chrono::steady_clock::now() - start_ > kMost; }
+  [[noreturn]] static void give_up(const Task& task, double gap) {
+    throw std::runtime_error(fmt::format("did not reach a relative gap of {:.0e} in {} s: {:.2g}",
+                                         task.target, kMost.count(), gap / task.optimum.value));
+  }
+
+ private:
+  static constexpr std::chrono::seconds kMost{5};
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
 double gap_of(const Task& task, std::span<const double> x) {
   const auto objective = make_reference_objective(*task.problem);
   objective->set_x(x);
@@ -123,15 +139,16 @@ class LiblinearMethod final : public Method<Task, TaskAnswer> {
 class LogisticFista final : public Method<Task, TaskAnswer> {
  public:
   void prepare(const Task& task, TaskAnswer& answer) override {
-    const double enough = task.optimum.value + task.gap();
-    bool reached = false;
+    const Patience patience;
+    double gap = 0;
     iterations_ = baselines::Fista(*task.problem)
-                      .solve(answer.x, kMostIterations,
+                      .solve(answer.x, std::numeric_limits<std::int64_t>::max(),
                              [&](std::int64_t, std::span<const double>, double value) {
-                               return reached = value <= enough;
+                               gap = value - task.optimum.value;
+                               return gap <= task.gap() || patience.over();
                              })
                       .iterations;
-    if (!reached) throw std::runtime_error(gap_not_reached(task));
+    if (gap > task.gap()) Patience::give_up(task, gap);
   }
   void execute(const Task& task, TaskAnswer& answer, Stream) override {
     baselines::Fista(*task.problem).solve(answer.x, iterations_);
@@ -154,13 +171,10 @@ class ProximalMethod final : public Method<Task, TaskAnswer> {
   void prepare(const Task& task, TaskAnswer&) override {
     Parts parts = make(task);
     const std::int64_t pass = std::max(1, task.problem->size() / rule_.block_size);
-    iterations_ = 0;
-    while (parts.objective->gap(task.optimum) > task.gap()) {
-      if (iterations_ >= kMostPasses * pass) {
-        throw std::runtime_error(
-            fmt::format("did not reach a relative gap of {:.0e} in {} passes: {:.2g}", task.target,
-                        kMostPasses, parts.objective->gap(task.optimum) / task.optimum.value));
-      }
+    const Patience patience;
+    double gap = 0;
+    for (iterations_ = 0; (gap = parts.objective->gap(task.optimum)) > task.gap();) {
+      if (patience.over()) Patience::give_up(task, gap);
       iterate(parts, pass);
       iterations_ += pass;
     }
@@ -178,8 +192,6 @@ class ProximalMethod final : public Method<Task, TaskAnswer> {
   }
 
  private:
-  static constexpr std::int64_t kMostPasses = 2000;
-
   Parts make(const Task& task) const {
     return make_optimized_parts(*task.problem, rule_, {.threads = core::thread_count()});
   }
@@ -220,8 +232,10 @@ class SplitMethod final : public Method<Task, TaskAnswer> {
     problem_ = split_by_sign(*task.problem);
     const Optimum optimum{task.optimum.value, {}, {}};
     Parts parts = make();
-    for (iterations_ = 0; parts.objective->gap(optimum) > task.gap(); ++iterations_) {
-      if (iterations_ == kMostIterations) throw std::runtime_error(gap_not_reached(task));
+    const Patience patience;
+    double gap = 0;
+    for (iterations_ = 0; (gap = parts.objective->gap(optimum)) > task.gap(); ++iterations_) {
+      if (patience.over()) Patience::give_up(task, gap);
       iterate_once(parts);
     }
   }
@@ -274,9 +288,9 @@ auto split(Partition partition, Update update) {
   return by_rule<SplitMethod>(partition, Selection::gsq_nonnegative, update, 100);
 }
 
-/// A tenth of the way is missing.
+/// A fifth of the way is missing.
 void ends_early(const Task& task, TaskAnswer& answer) {
-  for (std::size_t i = 0; i < answer.x.size(); ++i) answer.x[i] = 0.9 * task.optimum.x[i];
+  for (std::size_t i = 0; i < answer.x.size(); ++i) answer.x[i] = 0.8 * task.optimum.x[i];
 }
 
 /// The largest coordinate is 0.

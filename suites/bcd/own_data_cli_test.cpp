@@ -137,7 +137,8 @@ TEST_CASE("the loss can be chosen, and is part of the name") {
   const Folder folder;
   REQUIRE(own(folder, kThree, "own-data-l1/", {"ASHLAR_BCD_LOSS=least-squares"}).status == 0);
   CHECK_THAT(data_name(record::load({folder / "r.jsonl"})), Catch::EndsWith("-least-squares"));
-  check_refused(own(folder, kThree, "own-data", {"ASHLAR_BCD_LOSS=huber"}), "no such loss");
+  check_refused(own(folder, kThree, "own-data", {"ASHLAR_BCD_LOSS=huber"}),
+                "ASHLAR_BCD_LOSS=huber: no such loss; known: least-squares");
   check_refused(own(folder, kThree, "own-data", {"ASHLAR_BCD_LOSS=logistic"}),
                 "3 different labels, logistic loss takes two");
 }

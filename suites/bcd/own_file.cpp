@@ -205,6 +205,12 @@ std::shared_ptr<const DataSet> own_data_set(OwnPenalty penalty, double share) {
 
 void require_own_file() {
   static bool said = false;
+  const std::string word = variable(kOwnLossVariable);
+  try {
+    if (!word.empty()) asked_loss(word);
+  } catch (const std::invalid_argument& error) {
+    throw run::UsageError(error.what());
+  }
   try {
     own_file();
   } catch (const std::invalid_argument& error) {
