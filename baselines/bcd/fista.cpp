@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "impls/bcd/losses.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
 
@@ -51,10 +52,11 @@ double squared_norm(std::span<const double> vector) {
 }  // namespace
 
 Fista::Fista(const Problem& problem) : problem_(problem) {
-  if (problem.loss != Loss::least_squares) {
-    throw std::invalid_argument("FISTA is for least squares here, not for the loss " +
+  if (problem.loss != Loss::least_squares && problem.loss != Loss::logistic) {
+    throw std::invalid_argument("FISTA is for least squares and logistic here, not for the loss " +
                                 std::string(name_of(problem.loss)));
   }
+  if (problem.loss == Loss::logistic) bound_ = 0.25;
   const auto p = static_cast<std::size_t>(problem.features->columns);
   const auto n = static_cast<std::size_t>(problem.features->rows);
   for (auto* vector : {&x_, &before_, &next_}) vector->resize(p);
@@ -100,7 +102,24 @@ double Fista::estimate_curvature() {
         },
         useful_threads(columns));
   }
-  return estimate * kMargin;
+  return bound_ * estimate * kMargin;
+}
+
+double Fista::slope(Index row, double score) const {
+  const double target = problem_.targets[row];
+  if (problem_.loss == Loss::least_squares) return score - target;
+  return target * logistic_slope(target * score);
+}
+
+double Fista::loss() const {
+  double sum = 0;
+  for (std::size_t row = 0; row < product_.size(); ++row) {
+    const double target = problem_.targets[row];
+    const double residual = product_[row] - target;
+    sum += problem_.loss == Loss::least_squares ? 0.5 * residual * residual
+                                                : logistic_loss(target * product_[row]);
+  }
+  return sum;
 }
 
 Fista::Sums Fista::step(double inverse_step) {
@@ -108,7 +127,7 @@ Fista::Sums Fista::step(double inverse_step) {
   const double threshold = problem_.penalty.lambda / inverse_step;
   for (std::size_t row = 0; row < residual_.size(); ++row) {
     product_point_[row] = product_[row] + momentum_ * (product_[row] - product_before_[row]);
-    residual_[row] = product_point_[row] - problem_.targets[row];
+    residual_[row] = slope(static_cast<Index>(row), product_point_[row]);
   }
   const int threads = useful_threads(columns);
   const auto workers = static_cast<std::size_t>(threads);
@@ -148,7 +167,7 @@ Fista::Sums Fista::step(double inverse_step) {
   return all;
 }
 
-/// ||A d||^2 / ||d||^2 of the step d; 0 where the step is so short that rounding is what one sees.
+/// d'H d / ||d||^2 of the step d; 0 where the step is so short that rounding is what one sees.
 double Fista::curvature_of_step(double distance) const {
   constexpr double kShort = 1e-14;
   double seen = 0;
@@ -158,7 +177,7 @@ double Fista::curvature_of_step(double distance) const {
     seen += change * change;
     scale += product_next_[row] * product_next_[row];
   }
-  return seen <= kShort * scale ? 0.0 : seen / distance;
+  return seen <= kShort * scale ? 0.0 : bound_ * seen / distance;
 }
 
 FistaOutcome Fista::solve(std::span<double> x, std::int64_t iterations, const Stop& stop) {
@@ -187,12 +206,7 @@ FistaOutcome Fista::solve(std::span<double> x, std::int64_t iterations, const St
     momentum_ = uphill ? 0.0 : (weight - 1) / heavier;
     weight = heavier;
     if (!stop) continue;
-    double misfit = 0;
-    for (std::size_t row = 0; row < product_.size(); ++row) {
-      const double residual = product_[row] - problem_.targets[row];
-      misfit += residual * residual;
-    }
-    if (stop(outcome.iterations, x_, 0.5 * misfit + problem_.penalty.lambda * sums.penalty)) break;
+    if (stop(outcome.iterations, x_, loss() + problem_.penalty.lambda * sums.penalty)) break;
   }
   std::copy(x_.begin(), x_.end(), x.begin());
   return outcome;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "baselines/bcd/calibration.hpp"
+#include "baselines/bcd/liblinear.hpp"
 #include "baselines/bcd/test_problems.hpp"
 #include "impls/core/parallel.hpp"
 
@@ -131,9 +132,28 @@ TEST_CASE("fista: finds out where the power iteration saw too little curvature")
   CHECK(testing::l1_violation(problem, 0.1, false, x) < 1e-9);
 }
 
-TEST_CASE("fista: is for least squares") {
-  const Problem problem = testing::logistic(6, 4, 1);
-  CHECK_THROWS_WITH(Fista(problem), Catch::Contains("FISTA is for least squares"));
+TEST_CASE("fista: logistic regression meets the conditions of optimality") {
+  const bool nonnegative = GENERATE(false, true);
+  const auto [rows, columns] = GENERATE(table<Index, Index>({{1, 1}, {3, 1}, {25, 6}, {20, 50}}));
+  Problem problem = testing::logistic(rows, columns, 6);
+  problem.penalty = {1, nonnegative};
+  INFO(rows << " x " << columns << (nonnegative ? ", nonnegative" : ""));
+  std::vector<double> x(static_cast<std::size_t>(columns));
+  double value = 0;
+  const auto met = [&](std::int64_t, std::span<const double> at, double value_there) {
+    value = value_there;
+    return testing::l1_violation(problem, 1, nonnegative, at) < 1e-8;
+  };
+  Fista(problem).solve(x, kPlenty, met);
+  CHECK(testing::l1_violation(problem, 1, nonnegative, x) < 1e-8);
+  CHECK(value == Approx(penalised_logistic(problem, LogisticPenalty::l1, 1, x)).epsilon(1e-13));
+  x[0] += 1e-3;  // the check can fail
+  CHECK(testing::l1_violation(problem, 1, nonnegative, x) > 1e-8);
+}
+
+TEST_CASE("fista: is for least squares and logistic") {
+  CHECK_THROWS_WITH(Fista(testing::grid(2, 2, 1)),
+                    Catch::Contains("FISTA is for least squares and logistic"));
 }
 
 TEST_CASE("calibration: the loosest tolerance that is tight enough") {

@@ -7,6 +7,7 @@
 #ifdef ASHLAR_HAVE_LIBLINEAR
 #include <linear.h>
 
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -112,6 +113,7 @@ class Training final : public Liblinear {
 
   void solve(std::span<double> x, double tolerance) override {
     parameter_.eps = tolerance;
+    std::srand(1);  // its permutations come from rand(): each training is the same
     model* trained = liblinear_library().call.train(&problem_, &parameter_);
     // Its weights speak for the class that it met first.
     const double sign = trained->label[0] > 0 ? 1 : -1;

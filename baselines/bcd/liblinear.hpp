@@ -28,7 +28,8 @@ class Liblinear {
  public:
   virtual ~Liblinear() = default;
   /// A whole training from x = 0, with the regrouping of rows by class and the transposition that
-  /// it does inside. `tolerance` is its own `-e`.
+  /// it does inside. `tolerance` is its own `-e`. Sets the seed of rand(), which orders its
+  /// coordinates, so that one tolerance has one answer.
   virtual void solve(std::span<double> x, double tolerance) = 0;
 };
 

@@ -2,11 +2,13 @@
 
     peer_workers_test.py missing    without their packages: a reason, quickly, and no stack trace
     peer_workers_test.py PACKAGE    with it: answers against the optimum, found in plain Python; exit code 77 where it
-                                    is missing. PACKAGE: sklearn, celer, skglm, adelie, glmnet, petsc, pyamg
+                                    is missing. PACKAGE: sklearn, celer, skglm, adelie, glmnet, petsc, pyamg;
+                                    logistic-sklearn, logistic-celer, logistic-skglm
 """
 
 import array
 import json
+import math
 import os
 import random
 import subprocess
@@ -19,7 +21,10 @@ SKIPPED = 77
 GOAL = 1e-8
 LASSO = {"sklearn": ("sklearn-cyclic", "sklearn-random"), "celer": ("celer",), "skglm": ("skglm",),
          "adelie": ("adelie",), "glmnet": ("glmnet",)}
+LOGISTIC = {"logistic-sklearn": ("sklearn-liblinear", "sklearn-saga"), "logistic-celer": ("celer",),
+            "logistic-skglm": ("skglm",)}
 LATTICE = {"petsc": ("petsc-gamg", "petsc-sor", "petsc-icc", "petsc-jacobi"), "pyamg": ("pyamg",)}
+PEERS = {**LASSO, **LOGISTIC, **LATTICE}
 
 
 def check(condition, what):
@@ -131,6 +136,50 @@ class Lasso:
                 "optimum": tensor("F64", [optimum]), "target": tensor("F64", [GOAL])}
 
 
+class Logistic(Lasso):
+    """Coordinate descent by the quadratic bound, and conditions of optimality that prove the result. Features of one
+    size, so that peers which know no curvature come to an end."""
+
+    script = "logistic_peers.py"
+
+    def __init__(self, rows, columns):
+        generator = random.Random(3)
+        self.columns = [[generator.gauss(0, 1) if generator.random() < 0.6 or row == column % rows else 0.0
+                         for row in range(rows)] for column in range(columns)]
+        self.targets = [1.0 if generator.random() < 0.5 else -1.0 for _ in range(rows)]
+        self.nonnegative = False
+        self.penalty = 0.2 * max(abs(slope) for slope in self.slopes([0.0] * columns))
+        self.exact = self._minimise()
+        self.optimum = self.value(self.exact)
+
+    def margins(self, x):
+        return [target * sum(column[row] * element for column, element in zip(self.columns, x))
+                for row, target in enumerate(self.targets)]
+
+    def slopes(self, x):
+        by_row = [-target / (1 + math.exp(margin)) for target, margin in zip(self.targets, self.margins(x))]
+        return [dot(column, by_row) for column in self.columns]
+
+    def value(self, x):
+        return sum(math.log1p(math.exp(-margin)) for margin in self.margins(x)) + self.penalty * sum(map(abs, x))
+
+    def _minimise(self):
+        x = [0.0] * len(self.columns)
+        for _ in range(3000):
+            before = list(x)
+            for i, column in enumerate(self.columns):
+                curvature = 0.25 * dot(column, column)
+                by_row = [-target / (1 + math.exp(margin)) for target, margin in zip(self.targets, self.margins(x))]
+                point = x[i] - dot(column, by_row) / curvature
+                x[i] = max(0.0, abs(point) - self.penalty / curvature) * (1 if point > 0 else -1)
+            if max(abs(a - b) for a, b in zip(x, before)) < 1e-13:
+                break
+        for element, slope in zip(x, self.slopes(x)):
+            off = abs(slope + self.penalty * (1 if element > 0 else -1)) if element else abs(slope) - self.penalty
+            check(off < 1e-9 * self.penalty, "the test's own minimiser is off by %g" % off)
+        return x
+
+
 class Lattice:
     """A grid with one node tied to a value; solved by elimination."""
 
@@ -240,20 +289,31 @@ def test_answers(folder, name, problems, refusals):
     worker.end()
 
 
+def small_problem(package):
+    return Lasso(4, 3, True) if package in LASSO else Lattice(2, 2) if package in LATTICE else Logistic(6, 3)
+
+
+def problems_of(package):
+    if package in LASSO:
+        return [Lasso(15, 24, True), Lasso(15, 24, False)]
+    return [Lattice(9, 7)] if package in LATTICE else [Logistic(24, 10)]
+
+
 def test_missing(folder):
-    for package, names in {**LASSO, **LATTICE}.items():
-        problem = Lasso(4, 3, True) if package in LASSO else Lattice(2, 2)
+    for package, names in PEERS.items():
+        problem = small_problem(package)
         path = write(folder, problem, problem.optimum)
         for name in names:
             worker = Worker(problem.script, name, python=("-S",))  # without site-packages there is nothing
             check(worker.ask(do="hello", protocol=1)["ok"], "hello")
             answer = worker.open(path)
             check(not answer["ok"] and answer["error"].startswith("not installed: numpy, scipy"), answer)
-            how = "ci/setup --with-peers" if package in ("sklearn", "glmnet", "petsc") else "from PyPI"
+            debian = ("sklearn", "logistic-sklearn", "glmnet", "petsc")
+            how = "ci/setup --with-peers" if package in debian else "from PyPI"
             check(how in answer["error"] and "\n" not in answer["error"], answer)
             check(worker.open(path) == answer, "the worker lives on")
             check(worker.end() == "", "something was printed")
-    for script in ("lasso_peers.py", "lattice_peers.py"):
+    for script in ("lasso_peers.py", "logistic_peers.py", "lattice_peers.py"):
         ended = subprocess.run([sys.executable, os.path.join(HERE, script), "no-such-peer"],
                                stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         check(ended.returncode == 1 and ended.stderr.startswith("usage: " + script), ended)
@@ -278,17 +338,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if package == "missing":
             test_missing(folder)
-        elif package in LASSO or package in LATTICE:
-            problems = [Lasso(15, 24, True), Lasso(15, 24, False)] if package in LASSO else [Lattice(9, 7)]
+        elif package in PEERS:
+            problems = problems_of(package)
             for problem in problems:
                 test_check(problem)
-            names = {**LASSO, **LATTICE}[package]
+            names = PEERS[package]
             for name in names:
                 test_answers(folder, name, problems, refusals=name == names[0])
             if package == "glmnet":
                 test_no_r(folder)
         else:
-            sys.exit("usage: peer_workers_test.py missing|%s" % "|".join({**LASSO, **LATTICE}))
+            sys.exit("usage: peer_workers_test.py missing|%s" % "|".join(PEERS))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "impls/bcd/exact_quadratic.hpp"
+#include "impls/bcd/optimum_newton.hpp"
 #include "impls/bcd/optimum_penalised.hpp"
 #include "impls/bcd/solve.hpp"
 
@@ -135,7 +136,7 @@ Optimum find_optimum(const Problem& problem) {
       return least_squares_optimum(problem);
     case Loss::logistic:
     case Loss::softmax:
-      if (penalised) throw no_optimum("none is known for " + name + " with a penalty");
+      if (penalised) return newton_optimum(problem);
   }
   if (!rows_are_independent(*problem.features)) {
     throw no_optimum("none is known for " + name +

@@ -53,7 +53,8 @@ Trace solve(Parts& parts, const Optimum& optimum, const SolveOptions& options = 
 
 /// A minimiser to working precision: quadratics by a sparse factorisation with refinement, least
 /// squares of independent columns by a dense one, penalised ones of both by an active-set method
-/// (optimum_penalised.hpp says how exactly). Value 0 and no x for least squares without penalty,
+/// (optimum_penalised.hpp says how exactly), penalised logistic and softmax by Newton's
+/// (optimum_newton.hpp). Value 0 and no x for least squares without penalty,
 /// logistic and softmax where the rows of A are independent, which a factorisation proves: A x then
 /// takes every value, so that the first interpolates and labels are separable. Throws
 /// std::invalid_argument where none of these applies, and std::runtime_error where rounding keeps

@@ -11,5 +11,8 @@ void declare_forests(model::Suite& suite);
 void declare_lasso(model::Suite& suite);
 void declare_lattice(model::Suite& suite);
 void declare_label_propagation(model::Suite& suite);
+void declare_logistic(model::Suite& suite);
+void declare_own_data(model::Suite& suite);
+void declare_own_lasso(model::Suite& suite);
 
 }  // namespace ashlar::bcd::suite

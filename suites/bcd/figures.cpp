@@ -52,18 +52,7 @@ StudyBuilder<RuleProblem> study_of(model::Suite& suite, const std::string& name,
 
 void add_figures(StudyBuilder<RuleProblem>& study, const std::vector<std::string>& panels,
                  const std::string& title) {
-  const auto curve = [&](const char* name, const char* x) {
-    study.figure({.name = name,
-                  .kind = "curve",
-                  .x = x,
-                  .panels = panels,
-                  .over = {"iteration", "gap"},
-                  .title = title,
-                  .log = "y"});
-  };
-  curve("iterations", "iteration");
-  curve("seconds", "seconds");
-  curve("bytes", "bytes");
+  for (model::Figure& figure : curve_figures(panels, title)) study.figure(std::move(figure));
 }
 
 void declare_grid(model::Suite& suite, const std::string& name, const std::string& about,

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <utility>
 
 #include "impls/bcd/optimized.hpp"
 
@@ -12,24 +13,23 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-constexpr double kTolerance = 1e-8;
 constexpr int kRows = 56;  // of a curve, logarithmic in the iteration
 
 /// First iteration with a gap below the tolerance; infinite where there is none.
-double first_below(const Trace& trace) {
+double first_below(const Trace& trace, double tolerance) {
   const auto found =
-      std::find_if(trace.gap.begin(), trace.gap.end(), [](double gap) { return gap < kTolerance; });
+      std::find_if(trace.gap.begin(), trace.gap.end(), [&](double gap) { return gap < tolerance; });
   return found == trace.gap.end() ? std::numeric_limits<double>::infinity()
                                   : static_cast<double>(found - trace.gap.begin());
 }
 
 /// Iterations that a curve shows: the ends, some between, those that claims ask for.
-std::set<std::int64_t> shown(const Trace& trace) {
+std::set<std::int64_t> shown(const Trace& trace, double tolerance) {
   const std::int64_t last = trace.iterations();
   std::set<std::int64_t> rows{0, last};
   if (last > 100) rows.insert(100);
   if (trace.identified_after >= 0) rows.insert(trace.identified_after);
-  const double below = first_below(trace);
+  const double below = first_below(trace, tolerance);
   if (std::isfinite(below)) rows.insert(static_cast<std::int64_t>(below));
   for (int row = 0; row < kRows; ++row) {
     const double share = static_cast<double>(row) / (kRows - 1);
@@ -84,10 +84,10 @@ bool draws(const Rule& rule) {
   }
 }
 
-model::Outcome outcome_of(const Trace& trace, const Problem& problem) {
+model::Outcome outcome_of(const Trace& trace, const Problem& problem, double tolerance) {
   model::Outcome outcome;
   outcome.metrics["gap"] = trace.gap.back();
-  outcome.metrics["iterations"] = first_below(trace);
+  outcome.metrics["iterations"] = first_below(trace, tolerance);
   if (problem.penalty.lambda > 0) {
     const auto identified = static_cast<double>(trace.identified_after);
     outcome.metrics["identified"] =
@@ -101,7 +101,7 @@ model::Outcome outcome_of(const Trace& trace, const Problem& problem) {
   std::vector<double> bytes;
   std::vector<double> flops;
   std::vector<double> block;
-  for (const std::int64_t k : shown(trace)) {
+  for (const std::int64_t k : shown(trace, tolerance)) {
     iteration.push_back(static_cast<double>(k));
     gap.push_back(trace.gap[k]);
     time.push_back(rounded(seconds[k]));
@@ -120,16 +120,32 @@ model::Outcome outcome_of(const Trace& trace, const Problem& problem) {
 }
 
 model::Outcome run_rule(const RuleProblem& problem, const NamedRule& named,
-                        std::int64_t iterations) {
+                        const SolveOptions& options) {
   Rule rule = named.rule;
   if (named.as_published) rule.published_draws = &problem.data->published_draws;
   if (problem.block_size > 0) rule.block_size = problem.block_size;
   rule.seed = problem.seed;
-  OptimizedOptions options;
-  options.constants = problem.data->constants;
-  Parts parts = make_optimized_parts(problem.data->problem, rule, options);
-  return outcome_of(solve(parts, problem.data->optimum, {.iterations = iterations}),
-                    problem.data->problem);
+  OptimizedOptions shared;
+  shared.constants = problem.data->constants;
+  Parts parts = make_optimized_parts(problem.data->problem, rule, shared);
+  return outcome_of(solve(parts, problem.data->optimum, options), problem.data->problem,
+                    options.tolerance);
+}
+
+std::vector<model::Figure> curve_figures(const std::vector<std::string>& panels,
+                                         const std::string& title) {
+  std::vector<model::Figure> figures;
+  for (const auto& [name, x] : {std::pair("iterations", "iteration"),
+                                std::pair("seconds", "seconds"), std::pair("bytes", "bytes")}) {
+    figures.push_back({.name = name,
+                       .kind = "curve",
+                       .x = x,
+                       .panels = panels,
+                       .over = {"iteration", "gap"},
+                       .title = title,
+                       .log = "y"});
+  }
+  return figures;
 }
 
 }  // namespace ashlar::bcd::suite

@@ -27,6 +27,9 @@ model::Suite make() {
   declare_lattice(suite);
   declare_lasso(suite);
   declare_label_propagation(suite);
+  declare_logistic(suite);
+  declare_own_data(suite);
+  declare_own_lasso(suite);
   suite.validate();
   return suite;
 }

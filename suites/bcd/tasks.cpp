@@ -60,10 +60,7 @@ class RuleMethod final : public Method<Task, TaskAnswer> {
     const Trace trace =
         solve(parts, task.optimum,
               {.iterations = kMostIterations, .tolerance = task.gap(), .least_iterations = 0});
-    if (!trace.converged) {
-      throw std::runtime_error(fmt::format(
-          "did not reach a relative gap of {:.0e} in {} iterations", task.target, kMostIterations));
-    }
+    if (!trace.converged) throw std::runtime_error(gap_not_reached(task));
     iterations_ = trace.iterations();
   }
   void execute(const Task& task, TaskAnswer& answer, Stream) override {
@@ -80,7 +77,10 @@ class RuleMethod final : public Method<Task, TaskAnswer> {
 
  private:
   Parts make(const Task& task) const {
-    return make_optimized_parts(*task.problem, rule_, {.threads = core::thread_count()});
+    Rule rule = rule_;
+    rule.block_size = std::min(rule.block_size, task.problem->size());
+    rule.allow_short_block = true;
+    return make_optimized_parts(*task.problem, rule, {.threads = core::thread_count()});
   }
 
   Rule rule_;
@@ -134,6 +134,11 @@ std::optional<std::string> gap_reached(const Task& task, const std::vector<Tenso
   // Peers measure theirs as a difference of values.
   if (gap <= task.gap() * (1 + 1e-3) + 1e-13 * std::abs(task.optimum.value)) return std::nullopt;
   return fmt::format("the gap is {:.3g}, above {:.3g}", gap, task.gap());
+}
+
+std::string gap_not_reached(const Task& task) {
+  return fmt::format("did not reach a relative gap of {:.0e} in {} iterations", task.target,
+                     kMostIterations);
 }
 
 std::unique_ptr<Method<Task, TaskAnswer>> make_rule_method(const Rule& rule) {

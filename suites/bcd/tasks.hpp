@@ -48,10 +48,12 @@ std::optional<std::string> gap_reached(const Task& task,
                                        const std::vector<model::TensorView>& answer);
 
 /// The optimized tier's parts from x = 0, made anew in each execution, for as many iterations as
-/// the gap takes; that number is found beforehand, as peers find their tolerances.
+/// the gap takes; that number is found beforehand, as peers find their tolerances. Blocks are no
+/// larger than the problem, and the last may be short.
 std::unique_ptr<model::Method<Task, TaskAnswer>> make_rule_method(const Rule& rule);
 
 /// More iterations are not waited for.
 inline constexpr std::int64_t kMostIterations = 20000;
+std::string gap_not_reached(const Task& task);
 
 }  // namespace ashlar::bcd::suite
