@@ -41,7 +41,8 @@ struct BatchTrace {
   std::vector<double> gap;
   std::vector<Index> block_size;
   bool converged = false;
-  bool diverged = false;  // a score was not a number; the run has ended there
+  /// A score was not a number, or a block's quadratic had no minimum: the run has ended before it.
+  bool diverged = false;
 
   std::int64_t iterations() const { return static_cast<std::int64_t>(gap.size()) - 1; }
 };
@@ -59,6 +60,8 @@ class CudaBatch {
   /// run() on `stream` (a cudaStream_t; null is the default stream), without waiting. Throws
   /// std::runtime_error when the launch fails.
   virtual void launch(void* stream) = 0;
+  /// Fills all answers with 0xFF bytes.
+  virtual void poison() = 0;
   /// x of run `run` (0 .. rules - 1), of the problem's size. Waits for the device.
   virtual void x(std::size_t run, std::span<double> out) const = 0;
   virtual BatchTrace trace(std::size_t run) const = 0;

@@ -20,6 +20,11 @@ ASHLAR_HOST_DEVICE double row_slope(Loss loss, double score, double target) {
   return target * (margin > 0 ? -small / (1 + small) : -1 / (1 + small));
 }
 
+ASHLAR_HOST_DEVICE double row_curvature(double score, double target) {
+  const double small = exp(-fabs(target * score));
+  return small / ((1 + small) * (1 + small));
+}
+
 ASHLAR_HOST_DEVICE bool is_linear(const BatchProblem& problem) {
   return problem.loss != Loss::quadratic;
 }
@@ -31,6 +36,15 @@ ASHLAR_HOST_DEVICE double quadratic_row(const BatchProblem& problem, Index i, co
     sum += problem.columns.values[e] * v[problem.columns.indices[e]];
   }
   return problem.diagonal[i] * v[i] + sum;
+}
+
+/// (A v)_r.
+ASHLAR_HOST_DEVICE double row_product(const BatchProblem& problem, Index r, const double* v) {
+  double sum = 0;
+  for (std::int64_t e = problem.by_row.starts[r]; e < problem.by_row.starts[r + 1]; ++e) {
+    sum += problem.by_row.values[e] * v[problem.by_row.indices[e]];
+  }
+  return sum;
 }
 
 /// Derivative i at x, of which `slopes` are the losses'.
@@ -46,18 +60,22 @@ ASHLAR_HOST_DEVICE double derivative(const BatchProblem& problem, Index i, const
   return sum + problem.slope;
 }
 
-/// The derivative of the line at `place` of the slices, the same sum.
-ASHLAR_HOST_DEVICE double sliced_derivative(const BatchProblem& problem, Index place, Index i,
-                                            const double* x, const double* slopes) {
-  const SlicedLines& sliced = problem.sliced;
-  const double* const factors = is_linear(problem) ? slopes : x;
+/// The line at `place` times v.
+ASHLAR_HOST_DEVICE double sliced_product(const SlicedLines& sliced, Index place, const double* v) {
   const std::int64_t first = sliced.starts[place / kSlice] + place % kSlice;
   const Index length = sliced.lengths[place];
   double sum = 0;
   for (Index e = 0; e < length; ++e) {
     const std::int64_t at = first + static_cast<std::int64_t>(e) * kSlice;
-    sum += sliced.values[at] * factors[sliced.indices[at]];
+    sum += sliced.values[at] * v[sliced.indices[at]];
   }
+  return sum;
+}
+
+/// The derivative of the line at `place` of the slices, the same sum.
+ASHLAR_HOST_DEVICE double sliced_derivative(const BatchProblem& problem, Index place, Index i,
+                                            const double* x, const double* slopes) {
+  const double sum = sliced_product(problem.sliced, place, is_linear(problem) ? slopes : x);
   if (is_linear(problem)) return sum + problem.slope;
   return problem.diagonal[i] * x[i] + sum - problem.targets[i] + problem.slope;
 }
@@ -70,6 +88,7 @@ ASHLAR_HOST_DEVICE double column_product(const BatchLines& columns, Index i, Ind
   std::int64_t at_j = columns.starts[j];
   const std::int64_t end_i = columns.starts[i + 1];
   const std::int64_t end_j = columns.starts[j + 1];
+  ASHLAR_NO_UNROLL
   while (at_i < end_i && at_j < end_j) {
     const Index row_i = columns.indices[at_i];
     const Index row_j = columns.indices[at_j];
@@ -143,6 +162,7 @@ ASHLAR_HOST_DEVICE double value_part(const BatchProblem& problem, bool from_opti
   double sum = 0;
   if (is_linear(problem)) {
     const OwnPart own = own_part(problem.rows, w.block, w.blocks);
+    ASHLAR_NO_UNROLL
     for (Index r = own.begin + w.thread; r < own.end; r += w.threads) {
       if (from_optimum) {
         const double difference = scores[r] - problem.optimum_scores[r];
@@ -153,6 +173,7 @@ ASHLAR_HOST_DEVICE double value_part(const BatchProblem& problem, bool from_opti
     }
     if (!from_optimum && problem.slope == 0 && lambda == 0) return sum;
   }
+  ASHLAR_NO_UNROLL
   for (Index i = w.rank(); i < problem.size; i += w.count()) {
     const double product = is_linear(problem) ? 0 : quadratic_row(problem, i, x);
     if (from_optimum) {
@@ -182,14 +203,10 @@ ASHLAR_KERNEL_CODE void commit_move(Team& team, const BatchProblem& problem,
   if (!is_linear(problem)) return;
   team.each([&](const Worker& w) {
     const OwnPart own = own_part(problem.rows, w.block, w.blocks);
+    ASHLAR_NO_UNROLL
     for (Index r = own.begin + w.thread; r < own.end; r += w.threads) {
-      double score = memory.scores[r] + share * memory.moved[r];
-      if (renew) {
-        score = 0;
-        for (std::int64_t e = problem.by_row.starts[r]; e < problem.by_row.starts[r + 1]; ++e) {
-          score += problem.by_row.values[e] * x[problem.by_row.indices[e]];
-        }
-      }
+      const double score =
+          renew ? row_product(problem, r, x) : memory.scores[r] + share * memory.moved[r];
       memory.scores[r] = score;
       memory.slopes[r] = row_slope(problem.loss, score, problem.targets[r]);
     }

@@ -12,10 +12,12 @@ ASHLAR_HOST_DEVICE double strided_dot(const double* a, std::int64_t step_a, cons
                                       std::int64_t step_b, Index count) {
   double sums[4] = {};
   Index i = 0;
+  ASHLAR_NO_UNROLL
   for (; i + 4 <= count; i += 4) {
     ASHLAR_UNROLL
     for (int k = 0; k < 4; ++k) sums[k] += a[(i + k) * step_a] * b[(i + k) * step_b];
   }
+  ASHLAR_NO_UNROLL
   for (; i < count; ++i) sums[0] += a[i * step_a] * b[i * step_b];
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
@@ -85,6 +87,7 @@ ASHLAR_KERNEL_CODE void make_tridiagonal(Team& team, const NearMemory& near, Bat
 /// Whether a tridiagonal matrix has an eigenvalue above `value`, by Sylvester's law.
 ASHLAR_HOST_DEVICE bool has_eigenvalue_above(const NearMemory& near, Index k, double value) {
   double pivot = near.diagonal[0] - value;
+  ASHLAR_NO_UNROLL
   for (Index i = 1; i < k && pivot <= 0; ++i) {
     if (pivot == 0) pivot = -1e-300;
     pivot = near.diagonal[i] - value - near.beside[i - 1] / pivot;
@@ -178,8 +181,8 @@ ASHLAR_KERNEL_CODE void solve_cholesky(Team& team, const NearMemory& near, Batch
       least = near.pivots[i] < least ? near.pivots[i] : least;
       most = near.pivots[i] > most ? near.pivots[i] : most;
     }
-    const bool good = least * least > kWellConditionedPivots * (most * most);
-    scalars.solved = !(least > 0) ? 0 : (good ? 2 : 1);
+    scalars.pivot_ratio = least > 0 ? (least / most) * (least / most) : 0;
+    scalars.solved = !(least > 0) ? 0 : (scalars.pivot_ratio > kWellConditionedPivots ? 2 : 1);
   });
 }
 
@@ -246,7 +249,9 @@ ASHLAR_KERNEL_CODE void sweep_pairs(Team& team, const TeamMemory& memory, Index 
         add_count(rotated, 1);
       }
     });
-    for (const bool of_rows : {true, false}) {
+    ASHLAR_NO_UNROLL
+    for (int side = 0; side < 2; ++side) {
+      const bool of_rows = side == 0;
       team.each([&](const Worker& w) {
         for (std::int64_t e = w.thread; e < static_cast<std::int64_t>(pairs) * k; e += w.threads) {
           const auto pair = static_cast<Index>(e / k);

@@ -8,7 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "impls/bcd/block_algebra.hpp"
-#include "impls/bcd/cuda_batch_matrix.hpp"
+#include "impls/bcd/cuda_batch_nonnegative.hpp"
 #include "impls/bcd/cuda_batch_top.hpp"
 #include "impls/bcd/eigen_value.hpp"
 #include "impls/bcd/test_batch_run.hpp"
@@ -116,6 +116,28 @@ double largest_distance(const std::vector<double>& a, const std::vector<double>&
   return worst / scale;
 }
 
+struct Minimised {
+  kernel::ActiveSetAction action = kernel::ActiveSetAction::newton;
+  std::vector<double> d;
+};
+Minimised team_minimise(const std::vector<double>& matrix, const std::vector<double>& gradient,
+                        std::vector<double> x, int threads) {
+  const auto k = static_cast<Index>(x.size());
+  HostMemory memory(
+      {.size = k, .most_block = k, .most_matrix = k, .inverses = true, .active_sets = true});
+  kernel::TeamMemory& of_team = memory.memory();
+  std::copy(matrix.begin(), matrix.end(), of_team.near.matrix);
+  std::copy(gradient.begin(), gradient.end(), of_team.block_gradient);
+  std::vector<Index> block(x.size());
+  std::iota(block.begin(), block.end(), 0);
+  kernel::BatchRun run;
+  run.update = Update::projected_newton;
+  run.x = x.data();
+  HostTeam team(1, threads, ThreadOrder::shuffled);
+  kernel::minimise_block(team, {{}, run, of_team, block.data(), k, -1, false});
+  return {of_team.active->action, {of_team.step, of_team.step + k}};
+}
+
 }  // namespace
 
 TEST_CASE("a team takes the largest scores, and the lowest indices on ties") {
@@ -215,6 +237,34 @@ TEST_CASE("a singular matrix is told, and solved with by its pseudo-inverse") {
     CHECK(found.how != 2);
     CHECK(largest_distance(found.x, expected) <= 1e-9);
   }
+}
+
+TEST_CASE("a block minimises a quadratic under x >= 0") {
+  drawn::Draws draws(6);
+  for (const Index k : {1, 2, 5, 17, 40}) {
+    for (int draw = 0; draw < 6; ++draw) {
+      const std::vector<double> matrix = random_gram(k, 2 * k + 1, draws);
+      const std::vector<double> gradient = draws.vector(k, 10);
+      std::vector<double> x = draws.vector(k);
+      for (double& entry : x) entry = std::max(0.0, entry);
+      const NonnegativeStep expected = minimise_nonnegative(matrix, gradient, x);
+      for (const int threads : {1, 6, 64}) {
+        CAPTURE(k, draw, threads);
+        const Minimised found = team_minimise(matrix, gradient, x, threads);
+        CHECK(found.action == kernel::ActiveSetAction::done);
+        CHECK(largest_distance(found.d, expected.d) <= 1e-11);
+        for (Index i = 0; i < k; ++i)
+          CHECK((x[i] + found.d[i] == 0) == (x[i] + expected.d[i] == 0));
+      }
+    }
+  }
+}
+
+TEST_CASE("a quadratic without a minimum is told") {
+  const std::vector<double> falling{1, 0, 0, 0};  // along the second coordinate
+  CHECK(team_minimise(falling, {1, -1}, {0, 0}, 4).action == kernel::ActiveSetAction::failed);
+  const std::vector<double> saddle{1, 2, 2, 1};
+  CHECK(team_minimise(saddle, {-1, -1}, {1, 1}, 4).action == kernel::ActiveSetAction::failed);
 }
 
 TEST_CASE("pairs meet each other once") {

@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
-#include "impls/bcd/cuda_batch_update.hpp"
+#include "impls/bcd/cuda_batch_run.hpp"
 #include "impls/bcd/eigen_value.hpp"
 #include "impls/bcd/gram.hpp"
 #include "impls/bcd/optimized.hpp"
@@ -20,9 +20,15 @@ namespace {
 /// 2 MiB of a team's memory, and as much again for eigenvectors.
 constexpr Index kMostMatrix = 512;
 
+/// For a factor, or for eigenvectors where there is none.
+bool needs_second_matrix(Update update) {
+  return kernel::solves_block(update) || update == Update::newton || update == Update::two_metric ||
+         update == Update::projected_newton;
+}
+
 /// Whether the rule looks at matrices of blocks on the device.
 bool looks_at_matrices(const Problem& problem, const Rule& rule) {
-  if (kernel::solves_block(rule.update)) return true;
+  if (needs_second_matrix(rule.update)) return true;
   if (rule.update == Update::line_search) return problem.loss == Loss::quadratic;
   return rule.partition == Partition::variable;
 }
@@ -31,10 +37,10 @@ Index coordinates_of(const Problem& problem, const Rule& rule) {
   return rule.selection == Selection::general ? cube_root(problem.size()) : rule.block_size;
 }
 
-bool batch_selects(Selection selection) {
+bool batch_selects(const Problem& problem, Selection selection) {
   switch (selection) {
-    case Selection::gsq:
     case Selection::maximum_improvement:
+      return problem.loss != Loss::logistic;
     case Selection::greedy_tree:
     case Selection::random_tree:
       return false;
@@ -44,7 +50,7 @@ bool batch_selects(Selection selection) {
 }
 
 bool batch_updates(Update update) {
-  return kernel::solves_block(update) || kernel::needs_block_constant(update) ||
+  return needs_second_matrix(update) || kernel::needs_block_constant(update) ||
          update == Update::line_search;
 }
 
@@ -62,7 +68,7 @@ std::optional<std::string> batch_rule_unsupported(const Problem& problem, const 
   if (rule.partition == Partition::red_black || rule.partition == Partition::trees) {
     return "blocks of a graph have no form in a batch on a GPU; lattice_cuda.hpp has lattices";
   }
-  if (!batch_selects(rule.selection)) {
+  if (!batch_selects(problem, rule.selection)) {
     return fmt::format("selection '{}' has no form in a batch on a GPU", name_of(rule.selection));
   }
   if (!batch_updates(rule.update)) {
@@ -186,7 +192,29 @@ const BatchPlan::Fixed& BatchPlan::fixed(const Rule& rule, Objective& objective)
       (by_constants || kernel::needs_block_constant(rule.update))) {
     fixed.constants = inputs_.add(block_lipschitz(objective, fixed.blocks));
   }
+  if (fixed.roots == BatchBytes::kNone && kernel::uses_quadratic_norm(rule.selection)) {
+    add_roots(fixed, objective);
+  }
   return fixed;
+}
+
+/// As BlockRoots of selection_fixed.cpp.
+void BatchPlan::add_roots(Fixed& fixed, Objective& objective) {
+  std::vector<double> roots;
+  std::vector<std::int64_t> starts;
+  std::vector<Index> block_of;
+  std::vector<double> matrix;
+  for (std::size_t place = 0; place < fixed.blocks.size(); ++place) {
+    const std::vector<Index>& block = fixed.blocks[place];
+    dense_bound_block(objective, block, matrix);
+    invert_root(matrix, static_cast<Index>(block.size()), kRootRidge);
+    starts.push_back(static_cast<std::int64_t>(roots.size()));
+    roots.insert(roots.end(), matrix.begin(), matrix.end());
+    block_of.insert(block_of.end(), block.size(), static_cast<Index>(place));
+  }
+  fixed.roots = inputs_.add(roots);
+  fixed.root_starts = inputs_.add(starts);
+  fixed.block_of = inputs_.add(block_of);
 }
 
 /// The blocks that the reference's selection draws.
@@ -235,7 +263,14 @@ void BatchPlan::add_run(const Rule& rule, const BatchOptions& options, Objective
   sizes_.most_block = std::max(sizes_.most_block, plan.run.block_size);
   if (matrices) sizes_.most_matrix = std::max(sizes_.most_matrix, plan.run.block_size);
   sizes_.estimates = sizes_.estimates || rule.update == Update::line_search;
-  sizes_.inverses = sizes_.inverses || kernel::solves_block(rule.update);
+  sizes_.inverses = sizes_.inverses || needs_second_matrix(rule.update);
+  sizes_.searches =
+      sizes_.searches || rule.update == Update::newton || rule.update == Update::two_metric;
+  sizes_.active_sets = sizes_.active_sets || rule.update == Update::projected_newton;
+  if (variable && rule.selection == Selection::gsq) {
+    plan.run.threshold_step = 1 / objective.bound_lambda_max();
+    sizes_.thresholds = true;
+  }
   // Entries of A that an iteration reads, roughly.
   const auto k = static_cast<double>(plan.run.block_size);
   const SparseLines& lines =
@@ -283,6 +318,9 @@ std::vector<kernel::BatchRun> BatchPlan::runs(const std::byte* inputs, std::byte
       run.block_starts = placed<std::int64_t>(inputs, plan.fixed->starts);
       run.members = placed<Index>(inputs, plan.fixed->members);
       run.constants = placed<double>(inputs, plan.fixed->constants);
+      run.block_of = placed<Index>(inputs, plan.fixed->block_of);
+      run.root_starts = placed<std::int64_t>(inputs, plan.fixed->root_starts);
+      run.roots = placed<double>(inputs, plan.fixed->roots);
     }
     run.schedule_starts = placed<std::int64_t>(inputs, plan.schedule_starts);
     run.schedule = placed<Index>(inputs, plan.schedule);

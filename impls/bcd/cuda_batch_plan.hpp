@@ -81,6 +81,9 @@ class BatchPlan {
     std::size_t starts = BatchBytes::kNone;
     std::size_t members = BatchBytes::kNone;
     std::size_t constants = BatchBytes::kNone;
+    std::size_t block_of = BatchBytes::kNone;
+    std::size_t root_starts = BatchBytes::kNone;
+    std::size_t roots = BatchBytes::kNone;
   };
   using FixedKey = std::tuple<Partition, Index, Scan, Ties>;
   struct RunPlan {
@@ -95,6 +98,7 @@ class BatchPlan {
   LineOffsets add_lines(const SparseLines& lines);
   void add_slices(const SparseLines& lines);
   const Fixed& fixed(const Rule& rule, Objective& objective);
+  void add_roots(Fixed& fixed, Objective& objective);
   void add_run(const Rule& rule, const BatchOptions& options, Objective& objective);
   void add_schedule(const Rule& rule, RunPlan& run, Objective& objective);
 

@@ -57,7 +57,7 @@ struct BatchProblem {
 struct BatchEnd {
   std::int64_t iterations = 0;
   std::int32_t converged = 0;
-  std::int32_t diverged = 0;  // a score was not a number
+  std::int32_t diverged = 0;  // a score was not a number, or a block's quadratic had no minimum
 };
 
 /// One run: a rule with what the host knows of it beforehand, and where its answers go.
@@ -76,6 +76,12 @@ struct BatchRun {
   // coordinates from schedule_starts on.
   const std::int64_t* schedule_starts = nullptr;
   const Index* schedule = nullptr;
+  // Of the quadratic norm: W_b of invert_root() for fixed blocks, 1 / lambda_max(H) for variable
+  // ones.
+  const Index* block_of = nullptr;  // by member
+  const std::int64_t* root_starts = nullptr;
+  const double* roots = nullptr;
+  double threshold_step = 0;
 
   std::int64_t iterations = 0;
   std::int64_t least_iterations = 0;
@@ -123,13 +129,29 @@ struct BatchScalars {
   double square = 0;    // ||g_b||^2
   double estimate = 0;
   double enough = 0;  // sum of the block's L_i
+  double slope = 0;   // along a direction
   double largest_diagonal = 0;
-  double tau = 0;      // of a reflection
-  double inverse = 0;  // 1 / its first component
-  double low = 0;      // brackets an eigenvalue
+  double pivot_ratio = 0;  // the square of the least over the largest
+  double tau = 0;          // of a reflection
+  double inverse = 0;      // 1 / its first component
+  double low = 0;          // brackets an eigenvalue
   double high = 0;
   std::int32_t solved = 0;
+  std::uint32_t ticket = 0;  // the team's next run in the queue
   std::uint32_t above[64] = {};
+};
+
+enum class ActiveSetAction : std::int32_t { newton, done, failed };
+
+/// Of the method for x_b >= 0, beside its vectors.
+struct ActiveSetState {
+  ActiveSetAction action = ActiveSetAction::newton;
+  std::int32_t steps = 0;
+  std::int32_t free = 0;     // coordinates that may move
+  std::int32_t stepped = 0;  // a step was just made ...
+  std::int32_t kept = 0;     // ... and no coordinate met its bound
+  std::int32_t stalled = 0;  // within one set a step hardly helps any more
+  double before = 0;         // violation before the step
 };
 
 /// What a team's memory is made for: the largest of its runs.
@@ -139,7 +161,10 @@ struct TeamSizes {
   Index most_block = 0;
   Index most_matrix = 0;   // of blocks whose matrix is looked at
   bool estimates = false;  // of L_i
-  bool inverses = false;   // pseudo-inverses may be needed
+  bool inverses = false;   // a second matrix is needed
+  bool searches = false;   // along Newton directions
+  bool active_sets = false;
+  bool thresholds = false;  // hard thresholding
   int blocks = 1;
 };
 
@@ -178,15 +203,38 @@ struct TeamMemory {
   Index* block = nullptr;
   double* block_gradient = nullptr;
   double* step = nullptr;
-  double* vectors = nullptr;    // eigenvectors
+  double* vectors = nullptr;    // a second matrix: eigenvectors, or a factor
   double* rotations = nullptr;  // cosines and sines
-  Best* totals[2] = {};         // of blocks
+  Best* totals = nullptr;       // of blocks, for two reductions in turn
   TopCount* block_counts = nullptr;
   std::int64_t* bounds = nullptr;  // by block and member: the block's rows in the member's column
   std::uint32_t* digits = nullptr;
   BatchScalars* scalars = nullptr;
+  double* curvatures = nullptr;  // of the losses at z
+  double* direction = nullptr;   // of the block
+  ActiveSetState* active = nullptr;
+  double* work = nullptr;
+  Index* members = nullptr;
+  double* thought = nullptr;  // of all coordinates: where hard thresholding is
+  double* product = nullptr;
+  Index* support = nullptr;
   NearMemory near;
   Index most_block = 0;
+};
+
+/// A launch: `count` runs in the order of `order`, taken from a queue by as many teams as there
+/// are.
+struct BatchLaunch {
+  BatchProblem problem;
+  const BatchRun* runs = nullptr;
+  const Index* order = nullptr;
+  std::uint32_t count = 0;
+  std::uint32_t* queue = nullptr;     // 0 at the start
+  unsigned char* memories = nullptr;  // of teams, aligned to 16 bytes
+  std::int64_t memory_bytes = 0;      // of each, a multiple of 16
+  TeamSizes sizes;
+  bool near_is_shared = false;  // matrices are in the block's shared memory
+  bool in_clusters = false;     // teams of several blocks are clusters, else the grid
 };
 
 /// Cuts memory into arrays, each aligned to 16 bytes.
@@ -224,11 +272,19 @@ ASHLAR_HOST_DEVICE std::int64_t carve(const TeamSizes& sizes, std::uintptr_t bas
   memory.step = carver.take<double>(sizes.most_block);
   memory.vectors = carver.take<double>(sizes.inverses ? k * k : 0);
   memory.rotations = carver.take<double>(sizes.inverses ? k + 2 : 0);
-  for (Best*& totals : memory.totals) totals = carver.take<Best>(sizes.blocks);
+  memory.totals = carver.take<Best>(std::int64_t{2} * sizes.blocks);
   memory.block_counts = carver.take<TopCount>(sizes.blocks);
   memory.bounds = carver.take<std::int64_t>(std::int64_t{2} * sizes.blocks * sizes.most_block);
   memory.digits = carver.take<std::uint32_t>(kPasses * kDigits);
   memory.scalars = carver.take<BatchScalars>(1);
+  memory.curvatures = carver.take<double>(sizes.searches ? sizes.rows : 0);
+  memory.direction = carver.take<double>(sizes.searches ? k : 0);
+  memory.active = carver.take<ActiveSetState>(1);
+  memory.work = carver.take<double>(sizes.active_sets ? 4 * k : 0);
+  memory.members = carver.take<Index>(sizes.active_sets ? 2 * k : 0);
+  memory.thought = carver.take<double>(sizes.thresholds ? sizes.size : 0);
+  memory.product = carver.take<double>(sizes.thresholds ? sizes.size : 0);
+  memory.support = carver.take<Index>(sizes.thresholds ? sizes.most_block : 0);
   if (memory.near.matrix == nullptr) {
     memory.near =
         near_memory(carver.take<double>(near_numbers(sizes.most_matrix)), sizes.most_matrix);

@@ -48,6 +48,15 @@ ASHLAR_HOST_DEVICE void add_count(std::uint32_t* count, std::uint32_t by) {
 #endif
 }
 
+/// The next number of a queue.
+ASHLAR_HOST_DEVICE std::uint32_t take_number(std::uint32_t* queue) {
+#ifdef __CUDA_ARCH__
+  return atomicAdd(queue, 1);
+#else
+  return (*queue)++;
+#endif
+}
+
 struct AddScores {
   ASHLAR_HOST_DEVICE static Best none() { return {0, 0}; }
   ASHLAR_HOST_DEVICE static Best both(const Best& a, const Best& b) {
@@ -79,7 +88,7 @@ ASHLAR_KERNEL_CODE Best team_reduce(Team& team, const TeamMemory& memory, const 
       w.local->groups[group] = all;
     }
   });
-  Best* const totals = memory.totals[team.turn()];
+  Best* const totals = memory.totals + team.turn() * team.blocks();
   team.each([&](const Worker& w) {
     if (w.thread != 0) return;
     Best all = Combine::none();

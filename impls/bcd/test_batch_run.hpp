@@ -39,17 +39,25 @@ class HostMemory {
 
 inline std::vector<HostAnswer> run_on_host(const BatchPlan& plan, const HostShape& shape) {
   std::vector<std::byte> outputs(plan.output_bytes(), std::byte{0xff});
-  const kernel::BatchProblem problem = plan.problem(plan.inputs().data());
   const auto runs = plan.runs(plan.inputs().data(), outputs.data());
+  const std::vector<Index> order = plan.by_cost();
+  std::uint32_t queue = 0;
+  kernel::BatchLaunch launch;
+  launch.problem = plan.problem(plan.inputs().data());
+  launch.runs = runs.data();
+  launch.order = order.data();
+  launch.count = static_cast<std::uint32_t>(plan.count());
+  launch.queue = &queue;
+  launch.sizes = plan.sizes(shape.blocks);
   // One memory for all, as a team takes one run after the other.
-  HostMemory memory(plan.sizes(shape.blocks));
+  HostMemory memory(launch.sizes);
   HostTeam team(shape.blocks, shape.threads, shape.order);
+  kernel::do_runs(team, launch, memory.memory());
   std::vector<HostAnswer> answers(plan.count());
-  for (const Index number : plan.by_cost()) {
-    kernel::do_run(team, problem, runs[number], memory.memory());
+  for (std::size_t number = 0; number < plan.count(); ++number) {
     HostAnswer& answer = answers[number];
     answer.trace = plan.trace(outputs.data() + plan.trace_offset(number));
-    answer.x.resize(static_cast<std::size_t>(problem.size));
+    answer.x.resize(static_cast<std::size_t>(launch.problem.size));
     std::memcpy(answer.x.data(), outputs.data() + plan.x_offset(number),
                 answer.x.size() * sizeof(double));
   }
