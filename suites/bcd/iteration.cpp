@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "baselines/bcd/naive.hpp"
+#include "impls/bcd/cuda_batch.hpp"
 #include "impls/bcd/optimized.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
@@ -106,6 +107,26 @@ class Iterations final : public Method<IterationProblem, Iterate> {
  private:
   MakeParts make_;
   Parts parts_;
+};
+
+/// All ten in one launch, by the whole device.
+class DeviceIterations final : public Method<IterationProblem, Iterate> {
+ public:
+  Support supports(const IterationProblem& problem) const override {
+    return Support::from(cuda_batch_unsupported(problem.at.data->problem, problem.rule));
+  }
+  void prepare(const IterationProblem& problem, Iterate&) override {
+    batch_ = make_cuda_batch(problem.at.data->problem, {&problem.rule, 1}, problem.at.data->optimum,
+                             {.iterations = kIterations, .constants = problem.at.data->constants});
+  }
+  void execute(const IterationProblem&, Iterate&, Stream stream) override {
+    batch_->launch(stream);
+  }
+  void poison() override { batch_->poison(); }
+  void fetch(Iterate& answer) override { batch_->x(0, answer.x); }
+
+ private:
+  std::unique_ptr<CudaBatch> batch_;
 };
 
 auto iterations_by(MakeParts make) {
@@ -242,6 +263,8 @@ void declare_iteration(model::Suite& suite) {
            {.about = "dense algebra, everything anew, as the published code"})
       .add(Tier::reference, "reference", iterations_by(reference_parts))
       .add(Tier::optimized, "optimized", iterations_by(optimized_parts))
+      .add(Tier::cuda, "cuda-batch", [] { return std::make_unique<DeviceIterations>(); },
+           {.about = "a batch of one run", .device = model::Device::cuda})
       .control("one-iteration-less", stops_early)
       .control("another-selection", another_selection)
       .baselines({"naive", "reference"})
