@@ -252,8 +252,10 @@ void declare_iteration(model::Suite& suite) {
       .about("Ten iterations of one rule from x = 0")
       .axis("data", {"A", "B", "C"})  // on D scores tie but for rounding, and iterates part ways
       .in(Mode::quick, {"B"})
+      .in(Mode::gpu, {"B"})
       .axis("block", {5, 50, 100}, "coordinates")
       .in(Mode::quick, {50})
+      .in(Mode::gpu, {50})
       .axis("rule", {"gs-vb-lb", "gs-fb-lb", "gsd-vb-hb", "cyclic-fb-lb"})
       .in(Mode::quick, {"gs-vb-lb", "cyclic-fb-lb"})
       .problem(make_iteration_problem)
