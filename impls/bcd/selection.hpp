@@ -30,6 +30,9 @@ std::unique_ptr<SelectionRule> select_variable(const Rule& rule, Objective& obje
 /// greedy_tree, random_tree.
 std::unique_ptr<SelectionRule> select_forest(const Rule& rule, Objective& objective);
 
+/// As published: keeps H_b + 1e-10 I invertible where columns are the same.
+inline constexpr double kRootRidge = 1e-10;
+
 /// The generator of a rule: its published draws, or a new one. Seeds below 2^32 are those of
 /// NumPy's RandomState.
 Mersenne stream_of(const Rule& rule);

@@ -8,9 +8,6 @@
 namespace ashlar::bcd {
 namespace {
 
-/// As published: keeps H_b + 1e-10 I invertible where columns are the same.
-constexpr double kRidge = 1e-10;
-
 /// The W_b of invert_root() of all blocks, one after another.
 class BlockRoots {
  public:
@@ -18,7 +15,7 @@ class BlockRoots {
     std::size_t largest = 0;
     for (const std::vector<Index>& block : blocks) {
       dense_bound_block(objective, block, matrix_);
-      invert_root(matrix_, static_cast<Index>(block.size()), kRidge);
+      invert_root(matrix_, static_cast<Index>(block.size()), kRootRidge);
       starts_.push_back(roots_.size());
       roots_.insert(roots_.end(), matrix_.begin(), matrix_.end());
       largest = std::max(largest, block.size());

@@ -8,6 +8,7 @@
 
 #include "baselines/bcd/naive.hpp"
 #include "baselines/bcd/naive_cuda.hpp"
+#include "impls/bcd/cuda_batch.hpp"
 #include "impls/bcd/optimized.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
@@ -123,6 +124,26 @@ class Iterations final : public Method<IterationProblem, Iterate> {
 auto iterations_by(MakeParts make, WhyNot why_not = nullptr) {
   return [=] { return std::make_unique<Iterations>(make, why_not); };
 }
+
+/// All ten in one launch, by the whole device.
+class DeviceIterations final : public Method<IterationProblem, Iterate> {
+ public:
+  Support supports(const IterationProblem& problem) const override {
+    return Support::from(cuda_batch_unsupported(problem.at.data->problem, problem.rule));
+  }
+  void prepare(const IterationProblem& problem, Iterate&) override {
+    batch_ = make_cuda_batch(problem.at.data->problem, {&problem.rule, 1}, problem.at.data->optimum,
+                             {.iterations = kIterations, .constants = problem.at.data->constants});
+  }
+  void execute(const IterationProblem&, Iterate&, Stream stream) override {
+    batch_->launch(stream);
+  }
+  void poison() override { batch_->poison(); }
+  void fetch(Iterate& answer) override { batch_->x(0, answer.x); }
+
+ private:
+  std::unique_ptr<CudaBatch> batch_;
+};
 
 Expected reference_iterate(const IterationProblem& problem) {
   Parts parts = reference_parts(problem);
@@ -243,8 +264,10 @@ void declare_iteration(model::Suite& suite) {
       .about("Ten iterations of one rule from x = 0")
       .axis("data", {"A", "B", "C"})  // on D scores tie but for rounding, and iterates part ways
       .in(Mode::quick, {"B"})
+      .in(Mode::gpu, {"B"})
       .axis("block", {5, 50, 100}, "coordinates")
       .in(Mode::quick, {50})
+      .in(Mode::gpu, {50})
       .axis("rule", {"gs-vb-lb", "gs-fb-lb", "gsd-vb-hb", "cyclic-fb-lb"})
       .in(Mode::quick, {"gs-vb-lb"})
       .problem(make_iteration_problem)
@@ -259,6 +282,8 @@ void declare_iteration(model::Suite& suite) {
            {.about = "dense algebra by plain kernels, blocks picked by the host",
             .device = Device::cuda,
             .syncs_internally = true})
+      .add(Tier::cuda, "cuda-batch", [] { return std::make_unique<DeviceIterations>(); },
+           {.about = "a batch of one run", .device = model::Device::cuda})
       .control("one-iteration-less", stops_early)
       .control("another-selection", another_selection)
       .baselines({"naive", "reference"})

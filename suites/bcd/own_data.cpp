@@ -82,7 +82,7 @@ void declare_own_study(model::Suite& suite, const std::string& name, const std::
       });
   for (const NamedRule& one : rules) {
     study.add(Tier::optimized, one.name,
-              [rule = one.rule](const OwnRun& run) { return run_rule(run.at, rule, run.options); });
+              [one](const OwnRun& run) { return run_rule(run.at, one, run.options); });
   }
   for (model::Figure& figure : curve_figures({"block"}, what)) study.figure(std::move(figure));
 }

@@ -23,6 +23,7 @@ model::Suite make() {
   declare_figures(suite);
   declare_theory(suite);
   declare_iterations(suite);
+  declare_batch(suite);
   declare_forests(suite);
   declare_lattice(suite);
   declare_lasso(suite);
