@@ -106,7 +106,7 @@ TEST_CASE("many iterations on the paper's kind of data") {
         if (rule.partition == Partition::variable || rule.partition == Partition::sort)
           rules.push_back(rule);
       }
-      check_rules(problem, rules, {2, 64}, {.iterations = 60, .refresh_every = 25}, 1e-7);
+      check_rules(problem, rules, {2, 16}, {.iterations = 40, .refresh_every = 15}, 1e-7);
     }
   }
 }
