@@ -207,9 +207,6 @@ TEST_CASE("what has no form in a batch is refused with a reason") {
   rule.update = Update::matrix;
   rule.block_size = 513;
   CHECK_THAT(*batch_rule_unsupported(squares, rule), Catch::Contains("513"));
-  rule.selection = Selection::lipschitz;
-  rule.update = Update::line_search;
-  CHECK_THAT(*batch_rule_unsupported(squares, rule), Catch::Contains("estimates"));
   CHECK_THROWS_AS(BatchPlan(squares, std::vector<Rule>{rule}, {}, {}), std::invalid_argument);
   CHECK_THROWS_AS(BatchPlan(squares, std::vector<Rule>{}, {}, {}), std::invalid_argument);
   CHECK_THROWS_AS(BatchPlan(squares, std::vector<Rule>{Rule{}}, {}, {.iterations = -1}),

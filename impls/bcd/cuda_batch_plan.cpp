@@ -66,17 +66,14 @@ const T* placed(const std::byte* base, std::size_t offset) {
 std::optional<std::string> batch_rule_unsupported(const Problem& problem, const Rule& rule) {
   if (problem.loss == Loss::softmax) return "softmax has no form in a batch on a GPU";
   if (rule.partition == Partition::red_black || rule.partition == Partition::trees) {
-    return "blocks of a graph have no form in a batch on a GPU; lattice_cuda.hpp has lattices";
+    return "blocks of a graph have no form in a batch on a GPU; cuda_forest.hpp has forests, "
+           "lattice_cuda.hpp lattices";
   }
   if (!batch_selects(problem, rule.selection)) {
     return fmt::format("selection '{}' has no form in a batch on a GPU", name_of(rule.selection));
   }
   if (!batch_updates(rule.update)) {
     return fmt::format("update '{}' has no form in a batch on a GPU", name_of(rule.update));
-  }
-  if (rule.selection == Selection::lipschitz && rule.update == Update::line_search) {
-    return "selection 'lipschitz' draws by the estimates of 'line-search', and draws are made "
-           "beforehand";
   }
   if (looks_at_matrices(problem, rule) && coordinates_of(problem, rule) > kMostMatrix) {
     return fmt::format("matrices of {} coordinates are too large for a batch on a GPU; at most {}",
