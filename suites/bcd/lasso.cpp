@@ -12,9 +12,7 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Method;
 using model::Mode;
-using model::Outcome;
 using model::Point;
 using model::Stream;
 using model::Tier;
@@ -24,7 +22,7 @@ Task make_lasso_task(const Point& point, std::uint64_t) {
 }
 
 /// As many iterations as the gap takes, found beforehand.
-class FistaMethod final : public Method<Task, TaskAnswer> {
+class FistaMethod final : public CountedMethod {
  public:
   void prepare(const Task& task, TaskAnswer& answer) override {
     baselines::Fista fista(*task.problem);
@@ -41,14 +39,6 @@ class FistaMethod final : public Method<Task, TaskAnswer> {
   void execute(const Task& task, TaskAnswer& answer, Stream) override {
     baselines::Fista(*task.problem).solve(answer.x, iterations_);
   }
-  Outcome outcome() const override {
-    Outcome outcome;
-    outcome.counters["iterations"] = static_cast<double>(iterations_);
-    return outcome;
-  }
-
- private:
-  std::int64_t iterations_ = 0;
 };
 
 Rule l1_rule(Partition partition, Update update) {

@@ -17,6 +17,7 @@
 #include "impls/core/parallel.hpp"
 #include "suites/bcd/experiments.hpp"
 #include "suites/bcd/logistic_oracle.hpp"
+#include "suites/bcd/problem.hpp"
 #include "suites/bcd/tasks.hpp"
 
 namespace ashlar::bcd::suite {
@@ -64,10 +65,7 @@ Problem corner_of_b(Index count) {
 
 Task make_logistic_task(const Point& point, std::uint64_t) {
   Problem problem = corner_of_b(static_cast<Index>(point.integer("rows")));
-  const auto objective = make_reference_objective(problem);
-  double critical = 0;  // from here on 0 is the minimiser
-  for (const double g : objective->gradient()) critical = std::max(critical, std::abs(g));
-  problem.penalty.lambda = point.number("lambda") * critical;
+  problem.penalty.lambda = point.number("lambda") * critical_lambda(problem, false);
   Task task = make_task(std::move(problem));
   task.target = point.number("gap");
   return task;
@@ -136,7 +134,7 @@ class LiblinearMethod final : public Method<Task, TaskAnswer> {
   double tolerance_ = 0;
 };
 
-class LogisticFista final : public Method<Task, TaskAnswer> {
+class LogisticFista final : public CountedMethod {
  public:
   void prepare(const Task& task, TaskAnswer& answer) override {
     const Patience patience;
@@ -153,18 +151,10 @@ class LogisticFista final : public Method<Task, TaskAnswer> {
   void execute(const Task& task, TaskAnswer& answer, Stream) override {
     baselines::Fista(*task.problem).solve(answer.x, iterations_);
   }
-  Outcome outcome() const override {
-    Outcome outcome;
-    outcome.counters["iterations"] = static_cast<double>(iterations_);
-    return outcome;
-  }
-
- private:
-  std::int64_t iterations_ = 0;
 };
 
 /// Proximal steps; the gap is looked at after each pass over as many coordinates as there are.
-class ProximalMethod final : public Method<Task, TaskAnswer> {
+class ProximalMethod final : public CountedMethod {
  public:
   explicit ProximalMethod(const Rule& rule) : rule_(rule) {}
 
@@ -185,11 +175,6 @@ class ProximalMethod final : public Method<Task, TaskAnswer> {
     const auto x = parts.objective->x();
     std::copy(x.begin(), x.end(), answer.x.begin());
   }
-  Outcome outcome() const override {
-    Outcome outcome;
-    outcome.counters["iterations"] = static_cast<double>(iterations_);
-    return outcome;
-  }
 
  private:
   Parts make(const Task& task) const {
@@ -197,7 +182,6 @@ class ProximalMethod final : public Method<Task, TaskAnswer> {
   }
 
   Rule rule_;
-  std::int64_t iterations_ = 0;
 };
 
 /// x = u - v with u, v >= 0, so that the columns of A come twice, once with the other sign: rules
@@ -224,7 +208,7 @@ Problem split_by_sign(const Problem& problem) {
 
 /// Rules for x >= 0 on u and v. Where both are above 0 the smaller is taken off both, which changes
 /// no A x: a Newton step cannot, as the two columns are dependent.
-class SplitMethod final : public Method<Task, TaskAnswer> {
+class SplitMethod final : public CountedMethod {
  public:
   explicit SplitMethod(const Rule& rule) : rule_(rule) {}
 
@@ -244,11 +228,6 @@ class SplitMethod final : public Method<Task, TaskAnswer> {
     for (std::int64_t k = 0; k < iterations_; ++k) iterate_once(parts);
     const auto x = parts.objective->x();
     for (std::size_t i = 0; i < answer.x.size(); ++i) answer.x[i] = x[i] - x[i + answer.x.size()];
-  }
-  Outcome outcome() const override {
-    Outcome outcome;
-    outcome.counters["iterations"] = static_cast<double>(iterations_);
-    return outcome;
   }
 
  private:
@@ -271,7 +250,6 @@ class SplitMethod final : public Method<Task, TaskAnswer> {
 
   Rule rule_;
   Problem problem_;
-  std::int64_t iterations_ = 0;
 };
 
 template <class Made>

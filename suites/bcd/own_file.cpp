@@ -114,16 +114,10 @@ const OwnFile& own_file() {
   return file;
 }
 
-/// From this lambda on 0 is the minimiser; 0 where it is one for every lambda.
-double critical_lambda(bool nonnegative) {
-  static const std::vector<double> at_zero = [] {
-    const auto objective = make_reference_objective(own_file().problem);
-    const auto g = objective->gradient();
-    return std::vector<double>(g.begin(), g.end());
-  }();
-  double largest = 0;
-  for (const double g : at_zero) largest = std::max(largest, nonnegative ? -g : std::abs(g));
-  return largest;
+double own_critical_lambda(bool nonnegative) {
+  static const double kept[] = {critical_lambda(own_file().problem, false),
+                                critical_lambda(own_file().problem, true)};
+  return kept[nonnegative ? 1 : 0];
 }
 
 std::optional<Optimum> optimum_without_penalty(const Problem& problem) {
@@ -179,12 +173,12 @@ Problem own_problem(OwnPenalty penalty, double share) {
   Problem problem = own_file().problem;
   if (penalty == OwnPenalty::none) return problem;
   const bool nonnegative = penalty == OwnPenalty::nonnegative;
-  problem.penalty = {share * critical_lambda(nonnegative), nonnegative};
+  problem.penalty = {share * own_critical_lambda(nonnegative), nonnegative};
   return problem;
 }
 
 bool has_own_penalty(OwnPenalty penalty) {
-  return critical_lambda(penalty == OwnPenalty::nonnegative) > 0;
+  return own_critical_lambda(penalty == OwnPenalty::nonnegative) > 0;
 }
 
 std::shared_ptr<const DataSet> own_data_set(OwnPenalty penalty, double share) {

@@ -1,6 +1,7 @@
 #include "suites/bcd/problem.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,14 @@ DataSet::DataSet(Problem made, std::optional<Optimum> known)
     : problem(std::move(made)),
       optimum(known ? *std::move(known) : find_optimum(problem)),
       constants(std::make_shared<SharedConstants>(problem)) {}
+
+double critical_lambda(const Problem& problem, bool nonnegative) {
+  const auto at_zero = make_reference_objective(problem);
+  double largest = 0;
+  for (const double g : at_zero->gradient())
+    largest = std::max(largest, nonnegative ? -g : std::abs(g));
+  return largest;
+}
 
 bool data_varies(const std::string& name) { return name == "E"; }
 

@@ -30,6 +30,10 @@ struct DataSet {
 /// where a file is missing.
 std::shared_ptr<const DataSet> data_set(const std::string& name, std::uint64_t seed);
 
+/// Of a problem without a penalty: from this lambda on 0 is the minimiser; 0 where it is one for
+/// every lambda.
+double critical_lambda(const Problem& problem, bool nonnegative);
+
 /// Whether another seed gives other data.
 bool data_varies(const std::string& name);
 

@@ -51,7 +51,7 @@ TensorView number(const char* name, const double& value) {
   return {name, ElementType::f64, {1}, const_cast<double*>(&value)};
 }
 
-class RuleMethod final : public Method<Task, TaskAnswer> {
+class RuleMethod final : public CountedMethod {
  public:
   explicit RuleMethod(const Rule& rule) : rule_(rule) {}
 
@@ -69,11 +69,6 @@ class RuleMethod final : public Method<Task, TaskAnswer> {
     const auto x = parts.objective->x();
     std::copy(x.begin(), x.end(), answer.x.begin());
   }
-  Outcome outcome() const override {
-    Outcome outcome;
-    outcome.counters["iterations"] = static_cast<double>(iterations_);
-    return outcome;
-  }
 
  private:
   Parts make(const Task& task) const {
@@ -84,10 +79,15 @@ class RuleMethod final : public Method<Task, TaskAnswer> {
   }
 
   Rule rule_;
-  std::int64_t iterations_ = 0;
 };
 
 }  // namespace
+
+Outcome CountedMethod::outcome() const {
+  Outcome outcome;
+  outcome.counters["iterations"] = static_cast<double>(iterations_);
+  return outcome;
+}
 
 double Task::gap() const { return target * std::abs(optimum.value); }
 

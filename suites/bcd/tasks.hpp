@@ -47,6 +47,15 @@ model::Tolerances task_tolerance(const model::Point& point);
 std::optional<std::string> gap_reached(const Task& task,
                                        const std::vector<model::TensorView>& answer);
 
+/// Does as many iterations as the gap takes; prepare() finds the number.
+class CountedMethod : public model::Method<Task, TaskAnswer> {
+ public:
+  model::Outcome outcome() const final;
+
+ protected:
+  std::int64_t iterations_ = 0;
+};
+
 /// The optimized tier's parts from x = 0, made anew in each execution, for as many iterations as
 /// the gap takes; that number is found beforehand, as peers find their tolerances. Blocks are no
 /// larger than the problem, and the last may be short.
