@@ -26,6 +26,7 @@ constexpr std::uint8_t kNoLimit = 0xff;
 
 std::atomic<std::uint8_t> g_limit{kNoLimit};
 std::atomic<bool> g_dispatch_ready{false};
+std::atomic<const char*> g_target{""};
 
 Isa detect_hardware() {
 #if HWY_ARCH_X86
@@ -103,14 +104,18 @@ void prepare_dispatch() {
   const std::int64_t above_avx2 = HWY_AVX2 - 1;
   hwy::DisableTargets(usable_isa() == Isa::avx2 ? above_avx2 : 0);
 #endif
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  // Asking for what is supported makes Highway choose among all targets, whatever is disabled: it
+  // is done here alone, and the choice made anew.
+  const std::int64_t supported = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(supported);
+  const std::int64_t built = supported & HWY_TARGETS;
+  g_target.store(hwy::TargetName(built & -built));
   g_dispatch_ready.store(true, std::memory_order_release);
 }
 
 std::string_view highway_target() {
   prepare_dispatch();
-  const std::int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
-  return hwy::TargetName(targets & -targets);
+  return g_target.load();
 }
 
 ScopedIsaLimit::ScopedIsaLimit(Isa limit) : before_(current_limit()) { limit_isa(limit); }

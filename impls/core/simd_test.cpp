@@ -43,5 +43,13 @@ TEST_CASE("dispatch is chosen when it is prepared, not by whoever calls first", 
   CHECK(hwy::GetChosenTarget().IsInitialized());
 }
 
+TEST_CASE("to ask for the target changes nothing of a limit", "[simd]") {
+  const ScopedIsaLimit limit(Isa::avx2);
+  const std::size_t chosen = hwy::GetChosenTarget().GetIndex();
+  const std::string_view name = highway_target();
+  CHECK(hwy::GetChosenTarget().GetIndex() == chosen);
+  CHECK(highway_target() == name);
+}
+
 }  // namespace
 }  // namespace ashlar::core
