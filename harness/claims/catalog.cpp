@@ -69,6 +69,11 @@ class NameCheck {
       : check_(check), file_(std::move(file)) {}
 
   void run(const Catalog& catalog) {
+    if (check_.form == Form::duration) {
+      for (const Name& name : check_.experiments)
+        if (!catalog.contains(name.text)) unknown(name, "experiment", keys_of(catalog));
+      return;
+    }
     const auto it = catalog.find(check_.experiment.text);
     if (it == catalog.end()) {
       unknown(check_.experiment, "experiment", keys_of(catalog));

@@ -50,7 +50,19 @@ struct Name {
 
 /// direct: the same question; scaled: a smaller or other setting; model: a formula answers.
 enum class Reach { direct, scaled, model, out_of_reach };
-enum class Form { ratio, within, ordering, monotone, slope, crossover, count, fits, equal, holds };
+enum class Form {
+  ratio,
+  within,
+  ordering,
+  monotone,
+  slope,
+  crossover,
+  count,
+  fits,
+  equal,
+  holds,
+  duration,
+};
 enum class Over { all, any, geomean, max };
 enum class Better { lower, higher };
 
@@ -110,6 +122,8 @@ struct Check {
   std::optional<double> value;                    // equal
   double tolerance = 0;                           // equal, relative
   std::vector<record::Status> statuses;           // holds
+  std::string mode;                               // duration
+  std::vector<Name> experiments;                  // duration; all that are looked at
 };
 
 struct Claim {

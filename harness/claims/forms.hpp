@@ -54,5 +54,9 @@ std::vector<Cell> point_cells(const Question& question, const std::vector<Side>&
 /// Forms that look along an axis or a curve: monotone, slope, crossover, fits.
 std::vector<Cell> chain_cells(const Question& question, const std::vector<Side>& sides,
                               const std::vector<Step>& steps);
+/// Form duration: a cell per run of the mode that holds all of the check's experiments. Empty, and
+/// `nothing` says why, when there is none.
+std::vector<Cell> duration_cells(const Check& check, const std::vector<const Run*>& runs,
+                                 std::string& nothing);
 
 }  // namespace ashlar::claims::detail

@@ -36,6 +36,7 @@ void apply_defaults(const Claim& claim, const Check& check, Verdict& verdict) {
 std::string unit_of(const Check& check, const Declaration* declaration) {
   if (!check.unit.empty()) return check.unit;
   if (check.form == Form::count) return "cells";
+  if (check.form == Form::duration) return "s";
   const bool number = (check.form == Form::within && check.per == 1) || check.difference;
   if (!number) {
     const bool factor =
@@ -128,6 +129,11 @@ class Judge {
     const auto declared = catalog_.find(check.experiment.text);
     const Declaration* declaration = declared == catalog_.end() ? nullptr : &declared->second;
     verdict.unit = unit_of(check, declaration);
+    if (check.form == Form::duration) {
+      const std::vector<Cell> cells = detail::duration_cells(check, runs, verdict.reason);
+      if (!cells.empty()) detail::decide(cells, check, verdict);
+      return;
+    }
     const std::vector<Side> sides = detail::sides_of(check);
     detail::Selection selection = detail::select(check, sides, runs, check.form == Form::holds);
     verdict.evidence = std::move(selection.evidence);

@@ -12,10 +12,10 @@ namespace detail {
 
 const std::vector<std::pair<std::string, Form>>& form_names() {
   static const std::vector<std::pair<std::string, Form>> kForms = {
-      {"ratio", Form::ratio},       {"within", Form::within}, {"ordering", Form::ordering},
-      {"monotone", Form::monotone}, {"slope", Form::slope},   {"crossover", Form::crossover},
-      {"count", Form::count},       {"fits", Form::fits},     {"equal", Form::equal},
-      {"holds", Form::holds},
+      {"ratio", Form::ratio},       {"within", Form::within},     {"ordering", Form::ordering},
+      {"monotone", Form::monotone}, {"slope", Form::slope},       {"crossover", Form::crossover},
+      {"count", Form::count},       {"fits", Form::fits},         {"equal", Form::equal},
+      {"holds", Form::holds},       {"duration", Form::duration},
   };
   return kForms;
 }

@@ -8,6 +8,7 @@
 
 #include "harness/claims/csv.hpp"
 #include "harness/claims/names.hpp"
+#include "harness/model/suite.hpp"
 
 namespace ashlar::claims::detail {
 
@@ -51,6 +52,8 @@ Keys keys_of(Form form) {
       return Keys{"over"} + value + curve + Keys{"to", "value", "tolerance"};
     case Form::holds:
       return Keys{"over"} + value + Keys{"status"};
+    case Form::duration:
+      return judged + Keys{"mode", "experiments"};
   }
   return {};
 }
@@ -66,7 +69,9 @@ bool is(Form form, std::initializer_list<Form> forms) {
 }
 
 void refuse_unknown_keys(const Reader& reader, Form form) {
-  const Keys known = Keys{"form", "experiment", "where", "unit"} + keys_of(form);
+  const Keys known =
+      (form == Form::duration ? Keys{"form"} : Keys{"form", "experiment", "where", "unit"}) +
+      keys_of(form);
   const Keys all = all_keys();
   for (const auto& [key, value] : reader.table()) {
     const std::string name(key.str());
@@ -289,6 +294,34 @@ void parse_judgement(const Reader& reader, Check& check) {
                    fmt::format("form '{}' knows only \"all\" and \"any\"", name_of(check.form)));
 }
 
+void parse_duration(const Reader& reader, Check& check) {
+  std::vector<std::pair<std::string, std::string>> modes;
+  for (const model::Mode mode : {model::Mode::quick, model::Mode::full, model::Mode::gpu})
+    modes.emplace_back(model::name_of(mode), model::name_of(mode));
+  check.mode = reader.word("mode", modes, Need::required).value_or("");
+  check.experiments = reader.names("experiments", Need::required);
+}
+
+/// What a check compares, and where.
+void parse_compared(const Reader& reader, Check& check) {
+  const Form form = check.form;
+  check.experiment = reader.name("experiment", Need::required).value_or(Name{});
+  check.metric =
+      reader.name("metric", form == Form::holds ? Need::optional : Need::required).value_or(Name{});
+  const bool optional_of = is(form, {Form::holds, Form::ordering});
+  if (!optional_of) reader.node("of", Need::required);
+  check.of = parse_side(reader, "of", optional_of ? Need::optional : Need::required);
+  const bool needs_to = is(form, {Form::ratio, Form::crossover});
+  if (needs_to) reader.node("to", Need::required);
+  check.to = parse_side(reader, "to", Need::optional);
+  check.minus = parse_side(reader, "minus", Need::optional);
+  for (auto* other : {&check.to, &check.minus})
+    if (*other && check.of && (*other)->implementation.text.empty())
+      (*other)->implementation = check.of->implementation;
+  check.where = parse_where(reader);
+  check.unit = reader.text("unit").value_or("");
+}
+
 }  // namespace
 
 std::vector<Constraint> parse_where(const Reader& check) {
@@ -310,21 +343,11 @@ std::optional<Check> parse_check(const toml::table& table, Problems& problems,
   if (!form) return std::nullopt;
   check.form = *form;
   refuse_unknown_keys(reader, check.form);
-  check.experiment = reader.name("experiment", Need::required).value_or(Name{});
-  check.metric = reader.name("metric", *form == Form::holds ? Need::optional : Need::required)
-                     .value_or(Name{});
-  const bool optional_of = is(*form, {Form::holds, Form::ordering});
-  if (!optional_of) reader.node("of", Need::required);
-  check.of = parse_side(reader, "of", optional_of ? Need::optional : Need::required);
-  const bool needs_to = is(*form, {Form::ratio, Form::crossover});
-  if (needs_to) reader.node("to", Need::required);
-  check.to = parse_side(reader, "to", Need::optional);
-  check.minus = parse_side(reader, "minus", Need::optional);
-  for (auto* other : {&check.to, &check.minus})
-    if (*other && check.of && (*other)->implementation.text.empty())
-      (*other)->implementation = check.of->implementation;
-  check.where = parse_where(reader);
-  check.unit = reader.text("unit").value_or("");
+  if (check.form == Form::duration) {
+    parse_duration(reader, check);
+  } else {
+    parse_compared(reader, check);
+  }
   parse_curve(reader, check);
   parse_judgement(reader, check);
   parse_forms_own(reader, check);
