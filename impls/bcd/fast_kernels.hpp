@@ -2,16 +2,15 @@
 // The inner loops of the optimized tier, once per instruction set. Internal.
 //
 // Floors, per core, n x p with nnz entries of 12 bytes (8 value, 4 row):
-//   full gradient  2 nnz FLOP, 12 nnz bytes (10 with rows of 2 bytes, up to 65536 of them), one
-//   load
-//                  from a vector of n doubles per entry. With 3 loads a cycle and a quarter of a
-//                  vector of indices, of values, and one gathered number per entry nothing goes
-//                  below 0.5 cycles; AVX2's gather instruction takes more than twice the time of
-//                  four plain loads and three inserts, and is not used.
+//   full gradient  2 nnz FLOP, 12 nnz bytes (10 in slices), one load from a vector of n doubles per
+//                  entry. With 3 loads a cycle and a quarter of a vector of indices, of values, and
+//                  one gathered number per entry nothing goes below 0.5 cycles; gather instructions
+//                  take more than twice the time of four plain loads and three inserts.
 //   Gram update    2 k p FLOP, 8 k p bytes, all contiguous: bandwidth of the cache that holds them.
 //   classes        2 nnz K FLOP; the n x K matrix is read from L2 nnz times, K contiguous numbers
 //   each.
 #include "impls/bcd/matrix.hpp"
+#include "impls/bcd/sliced_columns.hpp"
 #include "impls/core/simd.hpp"
 
 namespace ashlar::bcd {
@@ -32,9 +31,9 @@ struct FastKernels {
   void (*column_dots)(const SparseLines& columns, Index first, Index last, const double* v,
                       double offset, double* out);
 
-  /// The same numbers, with `rows` in the place of the columns' indices: 10 bytes per entry.
-  void (*column_dots_short)(const SparseLines& columns, const std::uint16_t* rows, Index first,
-                            Index last, const double* v, double offset, double* out);
+  /// out[j] = offset + <column j, v> for the columns of slices first <= slice < last.
+  void (*sliced_dots)(const SlicedColumns& sliced, Index first, Index last, const double* v,
+                      double offset, double* out);
 
   /// out[(j - first) * classes + c] = offset + sum over rows r of column j of a_rj v[r * stride +
   /// c]. Rows of v are aligned to 64 bytes and padded with numbers that are not NaN.

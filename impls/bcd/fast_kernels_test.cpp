@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "impls/bcd/losses.hpp"
@@ -33,6 +34,19 @@ bool kernel_close(double value, long double expected, long double scale) {
   return std::abs(static_cast<long double>(value) - expected) <= 1e-14L * scale;
 }
 
+/// <column j, v> + 0.25, and what rounding is relative to.
+std::pair<long double, long double> exact_dot(const SparseLines& columns, Index j,
+                                              const KernelVector& v) {
+  long double sum = 0.25L;
+  long double scale = 1;
+  for (std::int64_t e = columns.starts[j]; e < columns.starts[j + 1]; ++e) {
+    const long double term = static_cast<long double>(columns.values[e]) * v[columns.indices[e]];
+    sum += term;
+    scale += std::abs(term);
+  }
+  return {sum, scale};
+}
+
 TEST_CASE("columns times a vector, for every number of entries around vectors") {
   Draws draws(3);
   const auto a = random_features(61, 57, 0.6, draws);
@@ -41,22 +55,61 @@ TEST_CASE("columns times a vector, for every number of entries around vectors") 
     KernelVector out(57, std::numeric_limits<double>::quiet_NaN());
     kernels.column_dots(a->by_column, 3, 57, v.data(), 0.25, out.data() + 3);
     CHECK(std::isnan(out[2]));
-    const std::vector<std::uint16_t> rows(a->by_column.indices.begin(), a->by_column.indices.end());
-    KernelVector again(57, std::numeric_limits<double>::quiet_NaN());
-    kernels.column_dots_short(a->by_column, rows.data(), 3, 57, v.data(), 0.25, again.data() + 3);
-    CHECK(std::equal(out.begin() + 3, out.end(), again.begin() + 3));
     for (Index j = 3; j < 57; ++j) {
-      long double sum = 0.25L;
-      long double scale = 1;
-      for (std::int64_t e = a->by_column.starts[j]; e < a->by_column.starts[j + 1]; ++e) {
-        const long double term =
-            static_cast<long double>(a->by_column.values[e]) * v[a->by_column.indices[e]];
-        sum += term;
-        scale += std::abs(term);
-      }
+      const auto [sum, scale] = exact_dot(a->by_column, j, v);
       CHECK(kernel_close(out[j], sum, scale));
     }
   });
+}
+
+TEST_CASE("columns in slices times a vector, with lanes to spare and columns of any length") {
+  Draws draws(4);
+  for (const Index columns : {8, 64, 127, 1030}) {
+    CAPTURE(columns);
+    const auto a = random_features(300, columns, 0.3, draws);
+    const KernelVector v = draws.vector(300);
+    const auto sliced = slice_columns(*a);
+    REQUIRE(sliced);
+    CHECK(sliced->slices() == (columns + 7) / 8);
+    on_each_kernel_target([&](const FastKernels& kernels) {
+      KernelVector out(static_cast<std::size_t>(columns), std::numeric_limits<double>::quiet_NaN());
+      const Index half = sliced->slices() / 2;
+      kernels.sliced_dots(*sliced, half, sliced->slices(), v.data(), 0.25, out.data());
+      kernels.sliced_dots(*sliced, 0, half, v.data(), 0.25, out.data());
+      for (Index j = 0; j < columns; ++j) {
+        const auto [sum, scale] = exact_dot(a->by_column, j, v);
+        CHECK(kernel_close(out[j], sum, scale));
+      }
+    });
+  }
+}
+
+TEST_CASE("columns of very different lengths, or with many rows, are left as they are") {
+  FeatureMatrix a;
+  a.rows = 200;
+  a.columns = 16;
+  a.by_row.starts.push_back(0);
+  for (Index r = 0; r < a.rows; ++r) {  // columns of 200 and 1 in turn fill two slices
+    for (Index j = 0; j < a.columns; ++j) {
+      if (j % 2 == 1 && r > 0) continue;
+      a.by_row.indices.push_back(j);
+      a.by_row.values.push_back(1);
+    }
+    a.by_row.starts.push_back(static_cast<std::int64_t>(a.by_row.indices.size()));
+  }
+  a.by_column = transposed(a.by_row, a.columns);
+  CHECK(slice_columns(a));  // sorted by length, so that each slice is of one kind
+  a.columns = 15;           // the last slice has seven columns of one entry and a lane to spare
+  a.by_column.starts.pop_back();
+  CHECK(slice_columns(a));
+  a.rows = 65537;
+  CHECK_FALSE(slice_columns(a));
+  a.rows = 200;
+  for (Index j = 1; j < 15; ++j) {  // one long column beside short ones
+    a.by_column.starts[static_cast<std::size_t>(j) + 1] =
+        a.by_column.starts[static_cast<std::size_t>(j)] + 1;
+  }
+  CHECK_FALSE(slice_columns(a));
 }
 
 TEST_CASE("columns times rows of classes, from one class to more than registers hold") {

@@ -25,7 +25,7 @@ KeptLinear::KeptLinear(const Problem& problem, const OptimizedOptions& options, 
       a_(*problem.features),
       bound_(bound),
       hessian_is_constant_(hessian_is_constant),
-      short_rows_(constants().short_rows()),
+      sliced_(options.constants ? constants().sliced() : nullptr),
       scores_(static_cast<std::size_t>(a_.rows)),
       seen_(static_cast<std::size_t>(a_.rows)),
       gradient_(static_cast<std::size_t>(a_.columns)),
@@ -146,18 +146,18 @@ void KeptLinear::pass(std::span<const double> v, double offset, std::span<double
   const auto part = [&](std::int64_t begin, std::int64_t end, int) {
     const auto first = static_cast<Index>(begin);
     const auto last = static_cast<Index>(end);
-    if (short_rows_ != nullptr) {
-      kernels().column_dots_short(a_.by_column, short_rows_, first, last, v.data(), offset,
-                                  out.data() + begin);
+    if (sliced_ != nullptr) {
+      kernels().sliced_dots(*sliced_, first, last, v.data(), offset, out.data());
     } else {
       kernels().column_dots(a_.by_column, first, last, v.data(), offset, out.data() + begin);
     }
   };
+  const Index parts = sliced_ != nullptr ? sliced_->slices() : a_.columns;
   const int threads = threads_for(entries());
   if (threads == 1) {
-    part(0, a_.columns, 0);
+    part(0, parts, 0);
   } else {
-    core::parallel_for_static(a_.columns, part, threads);
+    core::parallel_for_static(parts, part, threads);
   }
   count(2 * entries(), entries(), entries() + a_.columns);
 }

@@ -64,9 +64,9 @@ class KeptLinear : public KeptObjective {
   const FeatureMatrix& a_;
   double bound_;
   bool hessian_is_constant_;
-  const std::uint16_t* short_rows_;
-  Vector scores_;  // A x; of least squares A x - y
-  Vector seen_;    // slopes of which gradient_ is the gradient
+  const SlicedColumns* sliced_;  // null in runs of their own: a copy takes longer than it saves
+  Vector scores_;                // A x; of least squares A x - y
+  Vector seen_;                  // slopes of which gradient_ is the gradient
   Vector gradient_;
   bool gradient_exists_ = false;
   bool gradient_is_current_ = false;

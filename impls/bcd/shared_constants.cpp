@@ -77,14 +77,10 @@ double SharedConstants::bound_lambda_max() {
   return lambda_max_;
 }
 
-const std::uint16_t* SharedConstants::short_rows() {
-  constexpr Index kMostRows = 1 << 16;
-  if (!problem_.features || problem_.features->rows > kMostRows) return nullptr;
-  std::call_once(short_rows_once_, [&] {
-    const std::vector<Index>& rows = problem_.features->by_column.indices;
-    short_rows_.assign(rows.begin(), rows.end());
-  });
-  return short_rows_.data();
+const SlicedColumns* SharedConstants::sliced() {
+  if (!problem_.features) return nullptr;
+  std::call_once(sliced_once_, [&] { sliced_ = slice_columns(*problem_.features); });
+  return sliced_ ? &*sliced_ : nullptr;
 }
 
 const double* SharedConstants::gram_column(Index j) {

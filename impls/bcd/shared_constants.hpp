@@ -2,13 +2,14 @@
 // What many runs on one problem have in common: computed once, when first asked for.
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "impls/bcd/problem.hpp"
+#include "impls/bcd/sliced_columns.hpp"
 
 namespace ashlar::bcd {
 
@@ -29,8 +30,8 @@ class SharedConstants {
   std::span<const double> row_sums(int threads);
   double bound_lambda_max();
 
-  /// The rows of A's entries by columns, in 2 bytes each; null where A has more than 65536 rows.
-  const std::uint16_t* short_rows();
+  /// A's columns in slices; null where slice_columns() gives nothing.
+  const SlicedColumns* sliced();
 
   bool keeps_gram() const { return !columns_.empty(); }
   /// Column j of A'A, one number per feature. Only where keeps_gram().
@@ -43,11 +44,11 @@ class SharedConstants {
   std::once_flag lipschitz_once_;
   std::once_flag row_sums_once_;
   std::once_flag lambda_max_once_;
-  std::once_flag short_rows_once_;
+  std::once_flag sliced_once_;
   std::vector<double> lipschitz_;
   std::vector<double> row_sums_;
   double lambda_max_ = 0;
-  std::vector<std::uint16_t> short_rows_;
+  std::optional<SlicedColumns> sliced_;
   std::vector<std::atomic<const double*>> columns_;
 };
 
