@@ -7,6 +7,7 @@ namespace ashlar::bcd::suite {
 void declare_figures(model::Suite& suite);
 void declare_theory(model::Suite& suite);
 void declare_iterations(model::Suite& suite);
+void declare_large(model::Suite& suite);
 void declare_batch(model::Suite& suite);
 void declare_forests(model::Suite& suite);
 void declare_lasso(model::Suite& suite);

@@ -1,14 +1,12 @@
 // Experiments "iteration" and "gradient": what an iteration costs in each tier. The paper counts
 // iterations alone.
 #include <algorithm>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "baselines/bcd/naive.hpp"
 #include "baselines/bcd/naive_cuda.hpp"
-#include "impls/bcd/cuda_batch.hpp"
 #include "impls/bcd/optimized.hpp"
 #include "impls/core/parallel.hpp"
 #include "impls/core/random.hpp"
@@ -16,6 +14,7 @@
 #include "suites/bcd/numbers.hpp"
 #include "suites/bcd/oracle.hpp"
 #include "suites/bcd/problem.hpp"
+#include "suites/bcd/ten_iterations.hpp"
 
 namespace ashlar::bcd::suite {
 
@@ -32,13 +31,6 @@ using model::TensorView;
 using model::Tier;
 using model::Tolerances;
 using model::Work;
-
-constexpr int kIterations = 10;
-
-struct IterationProblem {
-  RuleProblem at;
-  Rule rule;
-};
 
 struct NamedChoice {
   const char* name;
@@ -67,109 +59,14 @@ IterationProblem make_iteration_problem(const Point& point, std::uint64_t seed) 
   return problem;
 }
 
-struct Iterate : Numbers {
-  explicit Iterate(const IterationProblem& problem)
-      : Numbers(static_cast<std::size_t>(problem.at.data->problem.size())) {}
-};
-
-using MakeParts = Parts (*)(const IterationProblem&);
-using WhyNot = std::optional<std::string> (*)(const Problem&);  // null: everything is supported
-
 Parts naive_parts(const IterationProblem& problem) {
   return make_parts(baselines::make_naive_objective(problem.at.data->problem), problem.rule);
 }
 Parts naive_cuda_parts(const IterationProblem& problem) {
   return make_parts(baselines::make_naive_cuda_objective(problem.at.data->problem), problem.rule);
 }
-Parts reference_parts(const IterationProblem& problem) {
-  return make_parts(problem.at.data->problem, problem.rule);
-}
-Parts optimized_parts(const IterationProblem& problem) {
-  return make_optimized_parts(
-      problem.at.data->problem, problem.rule,
-      {.threads = core::thread_count(), .constants = problem.at.data->constants});
-}
-
-/// Ten iterations from x = 0. Constants and what a rule knows of its blocks beforehand are
-/// prepared.
-class Iterations final : public Method<IterationProblem, Iterate> {
- public:
-  Iterations(MakeParts make, WhyNot why_not) : make_(make), why_not_(why_not) {}
-
-  Support supports(const IterationProblem& problem) const override {
-    return why_not_ == nullptr ? Support() : Support::from(why_not_(problem.at.data->problem));
-  }
-  void prepare(const IterationProblem& problem, Iterate&) override { parts_ = make_(problem); }
-  bool in_place() const override { return true; }
-  /// Cyclic and random rules go on where they stood, so that they start anew, too.
-  void reset(const IterationProblem& problem, Iterate&) override {
-    if (problem.rule.selection == Selection::cyclic) {
-      parts_.selection = make_selection(problem.rule, *parts_.blocks, *parts_.objective);
-    }
-    const std::vector<double> zero(static_cast<std::size_t>(parts_.objective->size()));
-    parts_.objective->set_x(zero);
-  }
-  void execute(const IterationProblem&, Iterate& answer, Stream) override {
-    iterate(parts_, kIterations);
-    const auto x = parts_.objective->x();
-    std::copy(x.begin(), x.end(), answer.x.begin());
-  }
-
- private:
-  MakeParts make_;
-  WhyNot why_not_;
-  Parts parts_;
-};
-
 auto iterations_by(MakeParts make, WhyNot why_not = nullptr) {
-  return [=] { return std::make_unique<Iterations>(make, why_not); };
-}
-
-/// All ten in one launch, by the whole device.
-class DeviceIterations final : public Method<IterationProblem, Iterate> {
- public:
-  Support supports(const IterationProblem& problem) const override {
-    return Support::from(cuda_batch_unsupported(problem.at.data->problem, problem.rule));
-  }
-  void prepare(const IterationProblem& problem, Iterate&) override {
-    batch_ = make_cuda_batch(problem.at.data->problem, {&problem.rule, 1}, problem.at.data->optimum,
-                             {.iterations = kIterations, .constants = problem.at.data->constants});
-  }
-  void execute(const IterationProblem&, Iterate&, Stream stream) override {
-    batch_->launch(stream);
-  }
-  void poison() override { batch_->poison(); }
-  void fetch(Iterate& answer) override { batch_->x(0, answer.x); }
-
- private:
-  std::unique_ptr<CudaBatch> batch_;
-};
-
-Expected reference_iterate(const IterationProblem& problem) {
-  Parts parts = reference_parts(problem);
-  iterate(parts, kIterations);
-  const auto x = parts.objective->x();
-  return {{"x", {}, {x.begin(), x.end()}}};
-}
-
-/// Iterates of equal rules differ by rounding alone until two scores all but tie.
-Tolerances iterate_tolerance(const Point&) { return {{"x", {.relative_l2 = 1e-9}}}; }
-
-void stops_early(const IterationProblem& problem, Iterate& answer) {
-  Parts parts = reference_parts(problem);
-  iterate(parts, kIterations - 1);
-  const auto x = parts.objective->x();
-  std::copy(x.begin(), x.end(), answer.x.begin());
-}
-
-void another_selection(const IterationProblem& problem, Iterate& answer) {
-  IterationProblem other = problem;
-  other.rule.selection =
-      problem.rule.selection == Selection::cyclic ? Selection::gs : Selection::cyclic;
-  Parts parts = reference_parts(other);
-  iterate(parts, kIterations);
-  const auto x = parts.objective->x();
-  std::copy(x.begin(), x.end(), answer.x.begin());
+  return [=] { return make_iterations(make, why_not); };
 }
 
 /// Of the selection's gradient alone: at least one pass per iteration in rules that look at all of
@@ -282,7 +179,7 @@ void declare_iteration(model::Suite& suite) {
            {.about = "dense algebra by plain kernels, blocks picked by the host",
             .device = Device::cuda,
             .syncs_internally = true})
-      .add(Tier::cuda, "cuda-batch", [] { return std::make_unique<DeviceIterations>(); },
+      .add(Tier::cuda, "cuda-batch", make_device_iterations,
            {.about = "a batch of one run", .device = model::Device::cuda})
       .control("one-iteration-less", stops_early)
       .control("another-selection", another_selection)

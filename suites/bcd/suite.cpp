@@ -20,9 +20,11 @@ model::Suite make() {
   model::Suite suite("bcd",
                      "Let's Make Block Coordinate Descent Converge Faster (Nutini et al. 2022)");
   suite.kernels(kernels);
+  suite.seconds(model::Mode::quick, 17);  // of 20 with calibration and reports
   declare_figures(suite);
   declare_theory(suite);
   declare_iterations(suite);
+  declare_large(suite);
   declare_batch(suite);
   declare_forests(suite);
   declare_lattice(suite);
