@@ -369,8 +369,8 @@ class StudyBuilder : public BuilderBase<StudyBuilder<Problem>, Problem> {
   }
   /// Where the seed changes nothing (a deterministic method on fixed data) one seed is enough.
   StudyBuilder& varies(
-      std::function<bool(const Point&, std::string_view implementation)> predicate) {
-    return this->set([&] { experiment_->varies = std::move(predicate); });
+      const std::function<bool(const Point&, std::string_view implementation)>& predicate) {
+    return this->set([&] { experiment_->varies = predicate; });
   }
   StudyBuilder& metric(std::string name, Better better, std::string unit = "") {
     return this->set([&] {

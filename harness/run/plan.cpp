@@ -143,6 +143,24 @@ void add_points(const Experiment& experiment, const Choice& choice, Mode mode,
   points.insert(points.end(), added.begin(), added.end());
 }
 
+/// Of the first experiment that --only names though it has no points: what it is about says what it
+/// waits for.
+std::string pointless_text(const std::vector<const Suite*>& suites, const Choice& choice,
+                           Mode mode) {
+  for (const Suite* suite : suites) {
+    for (const auto& experiment : suite->experiments()) {
+      const std::string key = fmt::format("{}/{}/", experiment->suite, experiment->name);
+      const bool named =
+          std::any_of(choice.only.begin(), choice.only.end(),
+                      [&](const std::regex& one) { return std::regex_search(key, one); });
+      if (!named || !experiment->points(mode).empty()) continue;
+      return fmt::format("'{}' has no points in mode {}: {}", experiment->name,
+                         model::name_of(mode), experiment->about);
+    }
+  }
+  return "'ashlar list cases' shows what there is";
+}
+
 }  // namespace
 
 std::size_t Plan::cases() const {
@@ -195,8 +213,8 @@ Plan make_plan(const model::Registry& registry, const Filter& filter, Mode mode,
   }
   if (plan.points.empty()) {
     throw UsageError(
-        "nothing to run: the filters (--where, --only, --skip, --tier) leave no case; "
-        "'ashlar list cases' shows what there is");
+        "nothing to run: the filters (--where, --only, --skip, --tier) leave no case; " +
+        pointless_text(suites, choice, mode));
   }
   std::vector<std::string> ids;
   for (const PlannedPoint& planned : plan.points) {

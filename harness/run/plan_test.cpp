@@ -78,6 +78,19 @@ TEST_CASE("wrong words are answered with what there is") {
   CHECK_THROWS_WITH(plan({.tiers = {"cudda"}}), Catch::Contains("did you mean 'cuda'"));
 }
 
+TEST_CASE("an experiment without points says what it waits for") {
+  Registry registry = toy();
+  registry.front().study<int>("waiting").about("on a file: set TOY_FILE").axis("file", {});
+  const auto planned = [&](const std::string& only) {
+    return make_plan(registry, {.only = {only}}, Mode::quick, 1);
+  };
+  CHECK_THROWS_WITH(
+      planned("waiting"),
+      Catch::Contains("'waiting' has no points in mode quick: on a file: set TOY_FILE"));
+  CHECK_THROWS_WITH(planned("toy/waiting/"), Catch::Contains("TOY_FILE"));
+  CHECK_THROWS_WITH(planned("nobody"), Catch::Contains("'ashlar list cases' shows what there is"));
+}
+
 TEST_CASE(
     "the hash of a plan changes with what is planned, the mode and the seed, and with nothing "
     "else") {
