@@ -60,5 +60,9 @@ Problem make_d(std::uint32_t seed = 1, Mersenne* rest = nullptr);
 /// in the order: angles of both classes, noise point by point, a permutation whose first 100 are
 /// labelled.
 Problem make_e_prime(std::uint32_t seed = 1);
+/// The same with `per_class` points each, at least 10, a twentieth of all labelled, and one more
+/// where a component of the graph has none of these: for up to millions of points, 19 of 20
+/// unknown.
+Problem make_moons(std::uint32_t seed, Index per_class);
 
 }  // namespace ashlar::bcd

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "impls/bcd/label_propagation_inl.hpp"
+#include "impls/bcd/neighbour_tree.hpp"
 
 namespace ashlar::bcd {
 namespace {
@@ -19,11 +20,8 @@ template <class... Args>
   throw std::invalid_argument("graph: " + fmt::format(text, std::forward<Args>(args)...));
 }
 
-double squared_distance(const double* one, const double* other, Index dimensions) {
-  double sum = 0;
-  for (Index c = 0; c < dimensions; ++c) sum += (one[c] - other[c]) * (one[c] - other[c]);
-  return sum;
-}
+// In more dimensions a tree of boxes leaves hardly any of them out.
+constexpr Index kMostTreeDimensions = 8;
 
 void check_points(std::span<const double> points, Index dimensions, Index neighbours) {
   if (dimensions < 1 || points.size() % static_cast<std::size_t>(dimensions) != 0) {
@@ -44,23 +42,42 @@ void check_points(std::span<const double> points, Index dimensions, Index neighb
   }
 }
 
+// By a look at all pairs.
+void nearest_of_all(std::span<const double> points, Index dimensions, Index i, Index neighbours,
+                    std::vector<Neighbour>& others) {
+  const auto count = static_cast<Index>(points.size() / static_cast<std::size_t>(dimensions));
+  const double* point = &points[static_cast<std::size_t>(i) * dimensions];
+  others.clear();
+  for (Index j = 0; j < count; ++j) {
+    if (j == i) continue;
+    const double* other = &points[static_cast<std::size_t>(j) * dimensions];
+    others.emplace_back(squared_distance(point, other, dimensions), j);
+  }
+  std::nth_element(others.begin(), others.begin() + (neighbours - 1), others.end());
+  others.resize(static_cast<std::size_t>(neighbours));
+}
+
 // Half of the edges as pairs, lower node first, each once.
 std::vector<std::pair<Index, Index>> edges_to_nearest(std::span<const double> points,
                                                       Index dimensions, Index neighbours) {
   const auto count = static_cast<Index>(points.size() / static_cast<std::size_t>(dimensions));
   std::vector<std::pair<Index, Index>> edges;
-  std::vector<std::pair<double, Index>> others;
-  for (Index i = 0; i < count; ++i) {
-    const double* point = &points[static_cast<std::size_t>(i) * dimensions];
-    others.clear();
-    for (Index j = 0; j < count; ++j) {
-      if (j == i) continue;
-      const double* other = &points[static_cast<std::size_t>(j) * dimensions];
-      others.emplace_back(squared_distance(point, other, dimensions), j);
+  edges.reserve(static_cast<std::size_t>(count) * static_cast<std::size_t>(neighbours));
+  std::vector<Neighbour> nearest;
+  const auto add = [&](Index i) {
+    for (const Neighbour& other : nearest)
+      edges.emplace_back(std::min(i, other.second), std::max(i, other.second));
+  };
+  if (dimensions <= kMostTreeDimensions) {
+    const NeighbourTree tree(points, dimensions);
+    for (const Index i : tree.order()) {
+      tree.find(i, neighbours, nearest);
+      add(i);
     }
-    std::nth_element(others.begin(), others.begin() + (neighbours - 1), others.end());
-    for (Index k = 0; k < neighbours; ++k) {
-      edges.emplace_back(std::min(i, others[k].second), std::max(i, others[k].second));
+  } else {
+    for (Index i = 0; i < count; ++i) {
+      nearest_of_all(points, dimensions, i, neighbours, nearest);
+      add(i);
     }
   }
   std::sort(edges.begin(), edges.end());
@@ -92,16 +109,23 @@ void check_edges(const SparseLines& graph) {
   }
 }
 
-// The first node of a component without a label, or -1.
-Index first_unlabelled(const std::vector<Index>& component, const Labels& labels) {
+// The lowest nodes of the components without a label, rising.
+std::vector<Index> unlabelled(const std::vector<Index>& component, const Labels& labels) {
   std::vector<bool> labelled(component.size(), false);
   for (std::size_t node = 0; node < component.size(); ++node) {
     if (labels[node]) labelled[static_cast<std::size_t>(component[node])] = true;
   }
-  for (const Index root : component) {
-    if (!labelled[static_cast<std::size_t>(root)]) return root;
+  std::vector<Index> roots;
+  for (std::size_t node = 0; node < component.size(); ++node) {
+    if (component[node] == static_cast<Index>(node) && !labelled[node])
+      roots.push_back(component[node]);
   }
-  return -1;
+  return roots;
+}
+
+void require_value_per_node(const SparseLines& graph, std::span<const double> values) {
+  if (values.size() != static_cast<std::size_t>(graph.lines()))
+    refuse_graph("{} values for {} nodes", values.size(), graph.lines());
 }
 
 }  // namespace
@@ -149,17 +173,24 @@ std::vector<Index> components(const SparseLines& graph) {
 
 Labels label_at_random(const SparseLines& graph, std::span<const double> values, Index labelled,
                        Mersenne& random) {
-  if (values.size() != static_cast<std::size_t>(graph.lines())) {
-    refuse_graph("{} values for {} nodes", values.size(), graph.lines());
-  }
+  require_value_per_node(graph, values);
   const std::vector<Index> component = components(graph);
   for (int draw = 0; draw < 100; ++draw) {
     Labels labels(values.size());
     for (const Index node : random.choice(graph.lines(), labelled)) labels[node] = values[node];
-    if (first_unlabelled(component, labels) < 0) return labels;
+    if (unlabelled(component, labels).empty()) return labels;
   }
   refuse_graph("no hundred draws of {} nodes reach every component; label more, or connect it",
                labelled);
+}
+
+Labels label_every_component(const SparseLines& graph, std::span<const double> values,
+                             Index labelled, Mersenne& random) {
+  require_value_per_node(graph, values);
+  Labels labels(values.size());
+  for (const Index node : random.choice(graph.lines(), labelled)) labels[node] = values[node];
+  for (const Index node : unlabelled(components(graph), labels)) labels[node] = values[node];
+  return labels;
 }
 
 Problem make_label_propagation(const SparseLines& graph, const Labels& labels) {
@@ -177,12 +208,12 @@ Problem make_label_propagation(const SparseLines& graph, const Labels& labels) {
     nodes.push_back(node);
     values.push_back(*labels[node]);
   }
-  const Index lost = first_unlabelled(components(graph), labels);
-  if (lost >= 0) {
+  const std::vector<Index> lost = unlabelled(components(graph), labels);
+  if (!lost.empty()) {
     refuse_graph(
         "node {} has no path to a labelled node, so that its value is anything; label one of its "
         "component, or leave the component out",
-        lost);
+        lost.front());
   }
   if (nodes.size() == labels.size()) refuse_graph("all {} nodes have labels", labels.size());
   Problem problem;

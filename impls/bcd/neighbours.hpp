@@ -13,9 +13,9 @@ namespace ashlar::bcd {
 
 /// i and j are neighbours where either is among the `neighbours` nearest of the other by Euclidean
 /// distance; of equally far points the one with the lower index is nearer. Coordinate c of point i
-/// is at i * dimensions + c. All pairs are looked at: for some thousand points. Every edge has
-/// `weight`. Throws std::invalid_argument for sizes that do not fit, fewer points than neighbours +
-/// 1, and NaN.
+/// is at i * dimensions + c. In more than 8 dimensions all pairs are looked at: for some thousand
+/// points. Every edge has `weight`. Throws std::invalid_argument for sizes that do not fit, fewer
+/// points than neighbours + 1, and NaN.
 SparseLines nearest_neighbours(std::span<const double> points, Index dimensions, Index neighbours,
                                double weight = 1);
 
@@ -30,6 +30,11 @@ using Labels = std::vector<std::optional<double>>;
 /// has none of them, another permutation follows; std::invalid_argument after a hundred.
 Labels label_at_random(const SparseLines& graph, std::span<const double> values, Index labelled,
                        Mersenne& random);
+/// The values of the first `labelled` nodes of one random permutation, and of the lowest node of
+/// every component that has none of them: a large graph of nearest neighbours has small components
+/// that no draw reaches all of.
+Labels label_every_component(const SparseLines& graph, std::span<const double> values,
+                             Index labelled, Mersenne& random);
 
 /// M_ii is the sum of the weights to all neighbours, labelled ones too; M_ij = -w_ij between
 /// unknowns; c_i the sum of w_ij * label_j over labelled neighbours. Unknowns are the nodes without

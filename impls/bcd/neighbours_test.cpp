@@ -74,6 +74,24 @@ TEST_CASE("nearest neighbours are those of a full sort", "[neighbours]") {
   }
 }
 
+TEST_CASE("nearest neighbours of many points, in a tree or not, are those of a full sort",
+          "[neighbours]") {
+  struct Shape {
+    Index dimensions;
+    std::uint32_t grid;  // coordinates are on a grid of so many lines
+  };
+  for (const Shape shape : {Shape{1, 1}, {1, 400}, {2, 7}, {2, 1U << 30}, {3, 4}, {8, 3}, {9, 3}}) {
+    Mersenne random(shape.grid + static_cast<std::uint32_t>(shape.dimensions));
+    std::vector<double> points(static_cast<std::size_t>(500 * shape.dimensions));
+    for (double& coordinate : points) coordinate = random.integer(shape.grid);
+    for (const Index neighbours : {1, 5, 499}) {
+      CAPTURE(shape.dimensions, shape.grid, neighbours);
+      CHECK(edges_of(nearest_neighbours(points, shape.dimensions, neighbours)) ==
+            slow_neighbours(points, shape.dimensions, neighbours));
+    }
+  }
+}
+
 TEST_CASE("either way: a point far off is neighbour of those that are not its nearest",
           "[neighbours]") {
   // 3's nearest is 2, and nobody's nearest is 3.
@@ -178,6 +196,47 @@ TEST_CASE("random labels reach every component", "[neighbours]") {
   Mersenne random(1);
   CHECK_THROWS_WITH(label_at_random(two, values, 1, random), Contains("label more"));
   CHECK_THROWS_AS(label_at_random(two, values, 7, random), std::invalid_argument);
+}
+
+TEST_CASE("every component is labelled in one draw", "[neighbours]") {
+  const SparseLines three = graph_of(7, {{0, 1}, {1, 2}, {3, 4}, {4, 5}});  // and 6 alone
+  const std::vector<double> values{0, 1, 2, 3, 4, 5, 6};
+  bool added_to_path = false;
+  for (std::uint32_t seed = 1; seed < 20; ++seed) {
+    Mersenne random(seed), again(seed);
+    const Labels labels = label_every_component(three, values, 2, random);
+    const std::vector<Index> drawn = again.choice(7, 2);
+    CHECK(random.word() == again.word());
+    Labels expected(7);
+    for (const Index node : drawn) expected[node] = values[node];
+    if (!expected[0] && !expected[1] && !expected[2]) expected[0] = 0;
+    if (!expected[3] && !expected[4] && !expected[5]) expected[3] = 3;
+    expected[6] = 6;
+    CHECK(labels == expected);
+    added_to_path = added_to_path || std::find(drawn.begin(), drawn.end(), 6) != drawn.end();
+  }
+  CHECK(added_to_path);
+  Mersenne random(1);
+  CHECK_THROWS_AS(label_every_component(three, std::vector<double>(6), 2, random),
+                  std::invalid_argument);
+}
+
+TEST_CASE("moons of E's size are E, and large ones have the same degrees", "[neighbours]") {
+  const Problem e = make_e_prime(1);
+  const Problem same = make_moons(1, 1000);
+  CHECK(same.linear == e.linear);
+  CHECK(same.matrix->diagonal == e.matrix->diagonal);
+  CHECK(same.matrix->rest.indices == e.matrix->rest.indices);
+  for (const Index per_class : {10, 20000}) {
+    const Problem moons = make_moons(3, per_class);
+    CHECK_NOTHROW(validate(moons));
+    CHECK(moons.size() <= 2 * per_class - per_class / 10);
+    CHECK(moons.size() >= 1.85 * per_class);
+    double degrees = 0;
+    for (const double degree : moons.matrix->diagonal) degrees += degree;
+    CHECK(degrees > 5 * static_cast<double>(moons.size()));
+    CHECK(degrees < 7 * static_cast<double>(moons.size()));
+  }
 }
 
 TEST_CASE("E' is two moons", "[neighbours]") {
