@@ -10,6 +10,7 @@ void declare_iterations(model::Suite& suite);
 void declare_large(model::Suite& suite);
 void declare_batch(model::Suite& suite);
 void declare_forests(model::Suite& suite);
+void declare_forest_sweep(model::Suite& suite);
 void declare_lasso(model::Suite& suite);
 void declare_lattice(model::Suite& suite);
 void declare_label_propagation(model::Suite& suite);

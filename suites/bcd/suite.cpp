@@ -27,6 +27,7 @@ model::Suite make() {
   declare_large(suite);
   declare_batch(suite);
   declare_forests(suite);
+  declare_forest_sweep(suite);
   declare_lattice(suite);
   declare_lasso(suite);
   declare_label_propagation(suite);
