@@ -6,21 +6,16 @@
 
 #include "impls/bcd/cuda_batch_kernel.cuh"
 #include "impls/bcd/cuda_batch_launch.hpp"
-#include "impls/core/cuda/check.cuh"
+#include "impls/core/cuda/cooperative.cuh"
 
 namespace ashlar::bcd::kernel {
 namespace {
 
+using core::cuda::allow_shared_bytes;
+using core::cuda::device_attribute;
+
 BatchKernel kernel_of(BatchTeam team) {
   return team == BatchTeam::block ? batch_kernel_of_one_block() : batch_kernel_of_many_blocks();
-}
-
-int device_attribute(cudaDeviceAttr attribute) {
-  int device = 0;
-  int value = 0;
-  ASHLAR_CUDA_CHECK(cudaGetDevice(&device));
-  ASHLAR_CUDA_CHECK(cudaDeviceGetAttribute(&value, attribute, device));
-  return value;
 }
 
 std::size_t shared_bytes(const BatchShape& shape, Index most_matrix) {
@@ -28,16 +23,8 @@ std::size_t shared_bytes(const BatchShape& shape, Index most_matrix) {
   return static_cast<std::size_t>(near_numbers(most_matrix)) * sizeof(double);
 }
 
-void allow_shared(BatchKernel kernel, std::size_t bytes) {
-  ASHLAR_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(bytes)));
-}
-
 std::int64_t resident_blocks(BatchKernel kernel, std::size_t shared) {
-  int of_multiprocessor = 0;
-  ASHLAR_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&of_multiprocessor, kernel,
-                                                                  kMostThreads, shared));
-  return std::int64_t{of_multiprocessor} * device_attribute(cudaDevAttrMultiProcessorCount);
+  return core::cuda::resident_blocks(kernel, kMostThreads, shared);
 }
 
 /// Blocks of a cluster side by side.
@@ -78,7 +65,7 @@ BatchShape batch_shape(BatchTeam team, int cluster_blocks, std::int64_t runs, In
         static_cast<std::size_t>(device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
     shape.near_is_shared = wanted + attributes.sharedSizeBytes <= room;
     const std::size_t shared = shared_bytes(shape, most_matrix);
-    allow_shared(kernel, shared);
+    allow_shared_bytes(kernel, shared);
     most = resident_blocks(kernel, shared);
   } else if (shape.team == BatchTeam::cluster) {
     if (!has_clusters()) {
@@ -109,8 +96,8 @@ void launch_batch(const BatchLaunch& launch, const BatchShape& shape, void* stre
   const auto* const function = reinterpret_cast<const void*>(kernel);
   switch (shape.team) {
     case BatchTeam::grid:
-      ASHLAR_CUDA_CHECK(cudaLaunchCooperativeKernel(function, dim3(blocks), dim3(kMostThreads),
-                                                    parameters, shared, on));
+      core::cuda::launch_cooperative("batch_kernel", kernel, {blocks, kMostThreads, shared}, stream,
+                                     launch);
       break;
     case BatchTeam::cluster: {
       cudaLaunchAttribute attribute{};
@@ -120,7 +107,7 @@ void launch_batch(const BatchLaunch& launch, const BatchShape& shape, void* stre
       break;
     }
     default:
-      allow_shared(kernel, shared);
+      allow_shared_bytes(kernel, shared);
       ASHLAR_CUDA_CHECK(
           cudaLaunchKernel(function, dim3(blocks), dim3(kMostThreads), parameters, shared, on));
   }

@@ -5,6 +5,7 @@
 
 #include "impls/bcd/cuda_forest_launch.hpp"
 #include "impls/core/cuda/check.cuh"
+#include "impls/core/cuda/cooperative.cuh"
 
 namespace ashlar::bcd::kernel {
 namespace {
@@ -96,24 +97,13 @@ void launch_forests(const ForestLaunch& launch, const ForestCall& call, void* st
   if (launch.solves <= 0 || launch.task_count <= 0 || call.count <= 0) return;
   constexpr std::size_t kShared = sizeof(double) * kNarrowSlots;
   // With the task beside the values: a little more than a kernel gets without asking.
-  ASHLAR_CUDA_CHECK(cudaFuncSetAttribute(forest_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(kShared)));
-  int device = 0;
-  int multiprocessors = 0;
-  int per_multiprocessor = 0;
-  ASHLAR_CUDA_CHECK(cudaGetDevice(&device));
-  ASHLAR_CUDA_CHECK(
-      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  ASHLAR_CUDA_CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-      &per_multiprocessor, forest_kernel, kForestThreads, kShared));
-  const std::int64_t resident = std::int64_t{multiprocessors} * per_multiprocessor;
+  core::cuda::allow_shared_bytes(forest_kernel, kShared);
   const std::int64_t useful =
       std::max<std::int64_t>(call.count, (launch.most_items + kForestThreads - 1) / kForestThreads);
-  const auto blocks = static_cast<unsigned>(std::max<std::int64_t>(1, std::min(resident, useful)));
-  void* parameters[] = {const_cast<ForestLaunch*>(&launch), const_cast<ForestCall*>(&call)};
-  ASHLAR_CUDA_CHECK(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(forest_kernel),
-                                                dim3(blocks), dim3(kForestThreads), parameters,
-                                                kShared, static_cast<cudaStream_t>(stream)));
+  const unsigned blocks = core::cuda::cooperative_blocks(
+      core::cuda::resident_blocks(forest_kernel, kForestThreads, kShared), useful);
+  core::cuda::launch_cooperative("forest_kernel", forest_kernel, {blocks, kForestThreads, kShared},
+                                 stream, launch, call);
 }
 
 void launch_forest_batch(const ForestBatch& batch, const double* right, double* x, void* stream) {

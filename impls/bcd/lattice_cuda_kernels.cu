@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "impls/bcd/lattice_cuda_launch.hpp"
-#include "impls/core/cuda/check.cuh"
+#include "impls/core/cuda/cooperative.cuh"
 
 namespace ashlar::bcd::kernel {
 namespace {
@@ -101,33 +101,16 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-/// As many blocks as run at once, at most `useful`.
-template <class Kernel>
-unsigned resident_blocks(Kernel kernel, std::size_t shared, std::int64_t useful) {
-  int device = 0;
-  int multiprocessors = 0;
-  int per_multiprocessor = 0;
-  ASHLAR_CUDA_CHECK(cudaGetDevice(&device));
-  ASHLAR_CUDA_CHECK(
-      cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  ASHLAR_CUDA_CHECK(
-      cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_multiprocessor, kernel, kThreads, shared));
-  const std::int64_t most = std::int64_t{multiprocessors} * per_multiprocessor;
-  return static_cast<unsigned>(std::max<std::int64_t>(1, std::min(most, useful)));
-}
-
 template <class Arguments>
-void launch_cooperative(void (*kernel)(Arguments, int, std::int64_t), std::size_t shared,
-                        std::int64_t useful, const Arguments& arguments, int half,
-                        std::int64_t half_sweeps, void* stream) {
+void launch_half_sweeps(const char* name, void (*kernel)(Arguments, int, std::int64_t),
+                        std::size_t shared, std::int64_t useful, const Arguments& arguments,
+                        int half, std::int64_t half_sweeps, void* stream) {
   if (half_sweeps <= 0) return;
-  ASHLAR_CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                         static_cast<int>(shared)));
-  const unsigned blocks = resident_blocks(kernel, shared, useful);
-  void* parameters[] = {const_cast<Arguments*>(&arguments), &half, &half_sweeps};
-  ASHLAR_CUDA_CHECK(cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), dim3(blocks),
-                                                dim3(kThreads), parameters, shared,
-                                                static_cast<cudaStream_t>(stream)));
+  core::cuda::allow_shared_bytes(kernel, shared);
+  const unsigned blocks =
+      core::cuda::cooperative_blocks(core::cuda::resident_blocks(kernel, kThreads, shared), useful);
+  core::cuda::launch_cooperative(name, kernel, {blocks, kThreads, shared}, stream, arguments, half,
+                                 half_sweeps);
 }
 
 }  // namespace
@@ -140,8 +123,8 @@ void launch_combs(const CombArguments<Real>& arguments, int half, std::int64_t h
     const CombTiling<Real> tiling(arguments.shape, comb);
     items = std::max<std::int64_t>({items, tiling.first_items(), tiling.second_items()});
   }
-  launch_cooperative(comb_kernel<Real>, sizeof(CombWorkspace<Real>), items, arguments, half,
-                     half_sweeps, stream);
+  launch_half_sweeps("comb_kernel", comb_kernel<Real>, sizeof(CombWorkspace<Real>), items,
+                     arguments, half, half_sweeps, stream);
 }
 
 template <class Real>
@@ -150,7 +133,8 @@ void launch_colours(const ColourArguments<Real>& arguments, int half, std::int64
   const PlaneShape& shape = arguments.shape;
   const std::int64_t tiles = std::int64_t{(shape.width + kColourPlaces - 1) / kColourPlaces} *
                              ((shape.rows + kColourRows - 1) / kColourRows);
-  launch_cooperative(colour_kernel<Real>, 0, tiles, arguments, half, half_sweeps, stream);
+  launch_half_sweeps("colour_kernel", colour_kernel<Real>, 0, tiles, arguments, half, half_sweeps,
+                     stream);
 }
 
 bool lattice_kernels_built() { return true; }
