@@ -70,6 +70,23 @@ void validate_timed(const Experiment& experiment) {
   }
 }
 
+/// Mode gpu is for devices: nothing runs there by itself.
+void validate_beside_device(const Experiment& experiment) {
+  const auto& all = experiment.implementations;
+  const bool on_device = std::any_of(all.begin(), all.end(), [](const Implementation& one) {
+    return one.options.device == Device::cuda;
+  });
+  for (const Implementation& one : all) {
+    if (!one.options.beside_device) continue;
+    if (one.options.device == Device::cuda)
+      fault(experiment, fmt::format("'{}' is beside a device and on it", one.name));
+    if (!on_device) {
+      fault(experiment,
+            fmt::format("'{}' is beside a device, where no implementation runs on one", one.name));
+    }
+  }
+}
+
 void validate_experiment(const Experiment& experiment) {
   if (!experiment.problem) fault(experiment, "has no problem");
   if (experiment.implementations.empty()) fault(experiment, "has no implementation");
@@ -90,6 +107,7 @@ void validate_experiment(const Experiment& experiment) {
     if (axis.values.empty()) fault(experiment, fmt::format("axis '{}' has no values", axis.name));
   }
   require_unique(experiment, axes, "axis");
+  validate_beside_device(experiment);
   if (experiment.kind == Kind::timed) validate_timed(experiment);
 }
 

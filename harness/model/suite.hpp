@@ -64,6 +64,11 @@ struct ImplementationOptions {
   bool syncs_internally = false;
   /// Threads that it uses whatever the run's count is; 0: the run's.
   int threads = 0;
+  /// Mode gpu plans what runs on a device, and of the rest what says this: the opponent on the CPU
+  /// with which a claim compares an implementation on a device, since ratios are of one run. Both
+  /// are sampled in turns in one process. Its time counts in the mode's 60 s, so keep it to few
+  /// points (`most_flops`).
+  bool beside_device = false;
 };
 
 struct Implementation {
@@ -78,6 +83,10 @@ struct Implementation {
   /// Studies: one execution for one problem.
   std::function<Outcome(const void* problem)> study;
   bool external() const { return !command.empty(); }
+  /// Whether a run in this mode may plan it.
+  bool runs_in(Mode mode) const {
+    return mode != Mode::gpu || options.device == Device::cuda || options.beside_device;
+  }
 };
 
 /// A property that every answer must have; returns what is wrong, or nothing.

@@ -71,6 +71,21 @@ TEST_CASE("plain functions become methods; poison fills answers with NaN") {
   CHECK(trial->answer()[0].value(0) == 6.0);
 }
 
+TEST_CASE("mode gpu has what runs on a device, and what is declared to run beside it") {
+  Suite suite("s", "S");
+  declare(suite)
+      .add(Tier::optimized, "beside", twice, {.beside_device = true})
+      .add(Tier::reference, "model", twice, {.device = Device::model})
+      .add(Tier::cuda, "on", twice, {.device = Device::cuda});
+  std::vector<std::string> in_gpu;
+  for (const Implementation& one : suite.find("double")->implementations) {
+    CHECK(one.runs_in(Mode::quick));
+    CHECK(one.runs_in(Mode::full));
+    if (one.runs_in(Mode::gpu)) in_gpu.push_back(one.name);
+  }
+  CHECK(in_gpu == std::vector<std::string>{"beside", "on"});
+}
+
 TEST_CASE("a faulty declaration is named") {
   Suite suite("s", "S");
   auto builder = declare(suite);
@@ -90,6 +105,14 @@ TEST_CASE("a faulty declaration is named") {
   SECTION("an external implementation without tensors") {
     builder.external(Tier::peer, "other", {"python3"});
     CHECK_THROWS_WITH(suite.validate(), Catch::Contains(".inputs"));
+  }
+  SECTION("beside a device that is not there, or on it") {
+    builder.add(Tier::optimized, "beside", twice, {.beside_device = true});
+    CHECK_THROWS_WITH(suite.validate(), Catch::Contains("'beside' is beside a device, where no"));
+    builder.add(Tier::cuda, "on", twice, {.device = Device::cuda});
+    CHECK_NOTHROW(suite.validate());
+    builder.add(Tier::cuda, "both", twice, {.device = Device::cuda, .beside_device = true});
+    CHECK_THROWS_WITH(suite.validate(), Catch::Contains("'both' is beside a device and on it"));
   }
   SECTION("no oracle, no control") {
     suite.experiment<Problem, Answer>("bare")

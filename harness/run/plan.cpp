@@ -96,20 +96,16 @@ bool point_chosen(const Filter& filter, const Point& point) {
   return asked == met;
 }
 
-/// In mode gpu only what runs on a device is planned; everything else is planned in the other
-/// modes, so that a table shows why a device's column is empty.
-bool belongs(const Implementation& implementation, Mode mode) {
-  return mode != Mode::gpu || implementation.options.device == model::Device::cuda;
-}
-
 struct Choice {
   const Filter& filter;
   std::vector<std::regex> only;
   std::vector<std::regex> skip;
   std::set<model::Tier> tiers;
 
+  /// Outside of mode gpu what runs on a device is planned, too, so that a table shows why its
+  /// column is empty.
   bool takes(const std::string& key, const Implementation& implementation, Mode mode) const {
-    if (!belongs(implementation, mode)) return false;
+    if (!implementation.runs_in(mode)) return false;
     if (!tiers.empty() && !tiers.contains(implementation.tier)) return false;
     const auto matches = [&](const std::regex& expression) {
       return std::regex_search(key, expression);

@@ -102,14 +102,18 @@ TEST_CASE(
   CHECK(make_plan(registry, {.skip = {"loop"}}, Mode::quick, 1).hash != a.hash);
 }
 
-TEST_CASE("on a GPU only what runs there is planned") {
+TEST_CASE("on a GPU what runs there is planned, and what is declared to run beside it") {
   CHECK_THROWS_WITH(plan({.only = {"scale"}}, Mode::gpu), Catch::Contains("nothing to run"));
   const Plan on_gpu = plan({}, Mode::gpu);
+  REQUIRE(on_gpu.points.size() == 2);
   for (const PlannedPoint& point : on_gpu.points) {
-    for (const auto* implementation : point.implementations) {
-      CHECK(implementation->options.device == ashlar::model::Device::cuda);
-    }
+    std::set<std::string> names;
+    for (const auto* implementation : point.implementations) names.insert(implementation->name);
+    CHECK(names == std::set<std::string>{"beside-device", "on-device", "python-on-device"});
   }
+  const Plan alone = plan({.skip = {"beside"}}, Mode::gpu);
+  CHECK(alone.hash != on_gpu.hash);
+  for (const PlannedPoint& point : alone.points) CHECK(point.implementations.size() == 2);
 }
 
 TEST_CASE("a point's seed depends on the point and the run's seed, not on the implementation") {

@@ -183,11 +183,12 @@ Json Worker::open(const Json& request) {
   return {{"ok", true}, {"unsupported", supports}};
 }
 
-/// Problems for a GPU, and their oracle, take a CPU seconds each: not for want of a device.
+/// Problems for a GPU, and their oracle, take a CPU seconds each: not for want of a device. What
+/// runs beside a device has nothing to be compared with then.
 Json Worker::open_without_device(const std::string& reason) const {
   Json supports = Json::object();
   for (const Implementation& candidate : experiment().implementations) {
-    if (candidate.options.device == model::Device::cuda) supports[candidate.name] = reason;
+    if (candidate.runs_in(mode_)) supports[candidate.name] = reason;
   }
   return {{"ok", true}, {"unsupported", supports}, {"no_device", reason}};
 }

@@ -193,11 +193,14 @@ TEST_CASE("without a device mode gpu says so and makes no problem") {
   const record::RecordSet set = records(folder);
   const auto cases = by_implementation(set);
   REQUIRE(cases.contains("on-device"));
+  REQUIRE(cases.contains("beside-device"));
+  CHECK(!cases.contains("on-host"));
+  CHECK(set.cases.size() == 6);
   if (std::filesystem::exists(folder / "toy-problem-was-made")) {
     CHECK(cases.at("on-device").status == record::Status::ok);  // there is a device
+    CHECK(cases.at("beside-device").status == record::Status::ok);
     return;
   }
-  CHECK(set.cases.size() == 4);
   for (const record::CaseRecord& record : set.cases) {
     INFO(record.key);
     CHECK(record.status == record::Status::unsupported);

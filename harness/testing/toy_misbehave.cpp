@@ -146,13 +146,15 @@ void declare_foreign(Suite& suite) {
 /// Mode gpu alone has it.
 void declare_device(Suite& suite) {
   suite.experiment<ScaleProblem, ScaleAnswer>("device")
-      .about("implementations that need a GPU")
+      .about("implementations that need a GPU, and those beside them")
       .axis("length", {64, 256})
       .keep([](const Point&, model::Mode mode) { return mode == model::Mode::gpu; })
       .problem(make_traced_scale)
       .inputs(scale_inputs)
       .work(scale_work)
       .oracle("product in double", scale_in_double, scale_tolerance)
+      .add(Tier::reference, "on-host", scale_loop)
+      .add(Tier::optimized, "beside-device", scale_loop, {.beside_device = true})
       .add(Tier::cuda, "on-device", scale_loop, {.device = model::Device::cuda})
       .external(Tier::peer, "python-on-device", {"python3", "harness/testing/toy_peer.py"},
                 {.device = model::Device::cuda})

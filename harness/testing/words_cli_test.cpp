@@ -111,7 +111,10 @@ TEST_CASE("help, version and lists") {
   CHECK_THAT(toy(folder, {"list", "suites"}).output, Contains("toy"));
   CHECK_THAT(toy(folder, {"list", "experiments"}).output,
              Contains("toy/descent") && Contains("length = 64, 256, 1024"));
-  CHECK_THAT(toy(folder, {"list", "implementations"}).output, Contains("negative control"));
+  CHECK_THAT(toy(folder, {"list", "implementations"}).output,
+             Contains("negative control") &&
+                 Contains("toy/device/beside-device  optimized, cpu, in mode gpu too\n") &&
+                 Contains("toy/device/on-host  reference, cpu\n"));
   CHECK_THAT(toy(folder, {"list", "cases", "--where", "length=64"}).output,
              Contains("toy/scale/length=64,variant=plain/loop"));
   CHECK_THAT(toy(folder, {"run", "--dry-run"}).output, Contains("points") && Contains("plan"));

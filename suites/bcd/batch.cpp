@@ -28,6 +28,7 @@ using model::Work;
 
 constexpr std::int64_t kBatchIterations = 100;
 constexpr std::size_t kLines = kBatchIterations + 1;  // of a run: gaps, the start's first
+constexpr std::int64_t kMostHostRuns = 64;            // more take a CPU many seconds
 constexpr std::size_t kSampledRuns = 2;               // that the reference does as well, in seconds
 
 struct BatchProblem {
@@ -204,16 +205,18 @@ void other_selections(const BatchProblem& problem, Gaps& answer) {
 }
 
 /// Of gradients alone: a whole one per iteration for rules that look at it, else the block's.
-Work batch_work(const Point& point) {
+Work work_of_runs(std::int64_t runs) {
   constexpr double kEntries = 691366;  // of A and B
   constexpr double kCoordinates = 10000;
   double entries = 0;
-  for (const Rule& rule : batch_rules(point.integer("runs"))) {
+  for (const Rule& rule : batch_rules(runs)) {
     const bool looks = !draws(rule) && rule.selection != Selection::cyclic;
     entries += kEntries * (looks ? 1 : rule.block_size / kCoordinates);
   }
   return {kBatchIterations * 2 * entries, kBatchIterations * 12 * entries, "f32"};
 }
+
+Work batch_work(const Point& point) { return work_of_runs(point.integer("runs")); }
 
 }  // namespace
 
@@ -230,7 +233,9 @@ void declare_batch(model::Suite& suite) {
       .work(batch_work)
       .oracle("the reference's gaps of some runs", reference_batch, batch_tolerance)
       .add(Tier::optimized, "optimized", [] { return std::make_unique<HostBatch>(); },
-           {.about = "a run per thread"})
+           {.about = "a run per thread",
+            .most_flops = work_of_runs(kMostHostRuns).flops,
+            .beside_device = true})
       .add(Tier::cuda, "cuda-batch", [] { return std::make_unique<DeviceBatch>(); },
            {.about = "a team of thread blocks per run, one launch", .device = Device::cuda})
       .control("last-iteration-forgotten", last_iteration_forgotten)
