@@ -203,7 +203,8 @@ TEST_CASE("what has no form in a batch is refused with a reason") {
   Rule rule;
   CHECK(!batch_rule_unsupported(squares, rule));
   rule.update = Update::message_passing;
-  CHECK_THAT(*batch_rule_unsupported(squares, rule), Catch::Contains("message-passing"));
+  CHECK_THAT(*batch_rule_unsupported(squares, rule),
+             Catch::Contains("message-passing") && Catch::Contains("cuda_forest.hpp"));
   rule.update = Update::matrix;
   rule.block_size = 513;
   CHECK_THAT(*batch_rule_unsupported(squares, rule), Catch::Contains("513"));
@@ -211,6 +212,11 @@ TEST_CASE("what has no form in a batch is refused with a reason") {
   CHECK_THROWS_AS(BatchPlan(squares, std::vector<Rule>{}, {}, {}), std::invalid_argument);
   CHECK_THROWS_AS(BatchPlan(squares, std::vector<Rule>{Rule{}}, {}, {.iterations = -1}),
                   std::invalid_argument);
+  const Problem graph = drawn::random_problem(Loss::quadratic, 0, 12);
+  CHECK_THAT(*batch_rule_unsupported(graph, {.partition = Partition::trees}),
+             Catch::Contains("'trees'") && Catch::Contains("cuda_forest.hpp"));
+  CHECK_THAT(*batch_rule_unsupported(graph, {.selection = Selection::greedy_tree}),
+             Catch::Contains("'greedy-tree'") && Catch::Contains("cuda_forest.hpp"));
   const Problem classes = drawn::random_problem(Loss::softmax, 9, 4, 3);
   CHECK_THAT(*batch_rule_unsupported(classes, Rule{}), Catch::Contains("softmax"));
 }

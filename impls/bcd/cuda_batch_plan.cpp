@@ -37,21 +37,15 @@ Index coordinates_of(const Problem& problem, const Rule& rule) {
   return rule.selection == Selection::general ? cube_root(problem.size()) : rule.block_size;
 }
 
-bool batch_selects(const Problem& problem, Selection selection) {
-  switch (selection) {
-    case Selection::maximum_improvement:
-      return problem.loss != Loss::logistic;
-    case Selection::greedy_tree:
-    case Selection::random_tree:
-      return false;
-    default:
-      return true;
-  }
-}
-
-bool batch_updates(Update update) {
-  return needs_second_matrix(update) || kernel::needs_block_constant(update) ||
-         update == Update::line_search;
+/// The rule's part that is about forests or colours of a graph; empty where it has none.
+std::string graph_part(const Rule& rule) {
+  if (rule.partition == Partition::red_black || rule.partition == Partition::trees)
+    return fmt::format("partition '{}'", name_of(rule.partition));
+  if (rule.selection == Selection::greedy_tree || rule.selection == Selection::random_tree)
+    return fmt::format("selection '{}'", name_of(rule.selection));
+  if (rule.update == Update::message_passing)
+    return fmt::format("update '{}'", name_of(rule.update));
+  return "";
 }
 
 std::size_t padded(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
@@ -65,15 +59,16 @@ const T* placed(const std::byte* base, std::size_t offset) {
 
 std::optional<std::string> batch_rule_unsupported(const Problem& problem, const Rule& rule) {
   if (problem.loss == Loss::softmax) return "softmax has no form in a batch on a GPU";
-  if (rule.partition == Partition::red_black || rule.partition == Partition::trees) {
-    return "blocks of a graph have no form in a batch on a GPU; cuda_forest.hpp has forests, "
-           "lattice_cuda.hpp lattices";
+  if (const std::string part = graph_part(rule); !part.empty()) {
+    return part +
+           " has no form in a batch on a GPU; cuda_forest.hpp has forests, lattice_cuda.hpp "
+           "lattices";
   }
-  if (!batch_selects(problem, rule.selection)) {
-    return fmt::format("selection '{}' has no form in a batch on a GPU", name_of(rule.selection));
-  }
-  if (!batch_updates(rule.update)) {
-    return fmt::format("update '{}' has no form in a batch on a GPU", name_of(rule.update));
+  if (rule.selection == Selection::maximum_improvement && problem.loss == Loss::logistic) {
+    return fmt::format(
+        "selection '{}' has a form in a batch on a GPU for quadratics and least "
+        "squares only",
+        name_of(rule.selection));
   }
   if (looks_at_matrices(problem, rule) && coordinates_of(problem, rule) > kMostMatrix) {
     return fmt::format("matrices of {} coordinates are too large for a batch on a GPU; at most {}",
