@@ -2,8 +2,9 @@
 // Many runs on one problem in one launch on a GPU: each by a team of thread blocks, from x = 0 to
 // its last iteration, with the problem's matrix uploaded once and shared. An iteration is a
 // sequence of phases between the team's barriers (cuda_batch_run.hpp); blocks and iterates are the
-// reference's but for rounding. No CUDA types, so that every build reads this header; without CUDA
-// cuda_batch_unsupported() says so.
+// reference's but for rounding, of every loss; blocks that are parts of a graph have kernels of
+// their own (cuda_forest.hpp, lattice_cuda.hpp). No CUDA types, so that every build reads this
+// header; without CUDA cuda_batch_unsupported() says so.
 //
 // Source: ours; the methods are those of Nutini, Laradji, Schmidt, JMLR 23 (2022).
 #include <memory>

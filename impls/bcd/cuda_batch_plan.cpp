@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <unordered_map>
@@ -48,6 +49,18 @@ std::string graph_part(const Rule& rule) {
   return "";
 }
 
+/// Of softmax, with one more number per row.
+std::int64_t scores_of(const Problem& problem) {
+  if (problem.loss != Loss::softmax) return 0;
+  return problem.features->rows * (std::int64_t{problem.classes} + 1);
+}
+
+/// Of A'A in H.
+double bound_factor(Loss loss) {
+  if (loss == Loss::logistic) return 0.25;
+  return loss == Loss::softmax ? 0.5 : 1;
+}
+
 std::size_t padded(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
 
 template <class T>
@@ -58,17 +71,21 @@ const T* placed(const std::byte* base, std::size_t offset) {
 }  // namespace
 
 std::optional<std::string> batch_rule_unsupported(const Problem& problem, const Rule& rule) {
-  if (problem.loss == Loss::softmax) return "softmax has no form in a batch on a GPU";
   if (const std::string part = graph_part(rule); !part.empty()) {
     return part +
            " has no form in a batch on a GPU; cuda_forest.hpp has forests, lattice_cuda.hpp "
            "lattices";
   }
-  if (rule.selection == Selection::maximum_improvement && problem.loss == Loss::logistic) {
+  const bool quadratic = problem.loss == Loss::least_squares || problem.loss == Loss::quadratic;
+  if (rule.selection == Selection::maximum_improvement && !quadratic) {
     return fmt::format(
         "selection '{}' has a form in a batch on a GPU for quadratics and least "
         "squares only",
         name_of(rule.selection));
+  }
+  if (scores_of(problem) > std::numeric_limits<Index>::max()) {
+    return fmt::format("{} rows x {} classes are too many for a batch on a GPU",
+                       problem.features->rows, problem.classes);
   }
   if (looks_at_matrices(problem, rule) && coordinates_of(problem, rule) > kMostMatrix) {
     return fmt::format("matrices of {} coordinates are too large for a batch on a GPU; at most {}",
@@ -114,21 +131,22 @@ void BatchPlan::add_slices(const SparseLines& lines) {
                    [&](Index one, Index other) { return length(one) > length(other); });
   std::vector<Index> lengths;
   for (const Index line : order) lengths.push_back(length(line));
+  const int shift = shared_.sliced.shift;
+  const std::int64_t width = std::int64_t{1} << shift;
   std::vector<std::int64_t> starts;
   std::int64_t used = 0;
-  for (std::size_t place = 0; place < order.size(); place += kernel::kSlice) {
+  for (std::size_t place = 0; place < order.size(); place += static_cast<std::size_t>(width)) {
     starts.push_back(used);
-    used += std::int64_t{kernel::kSlice} * lengths[place];
+    used += width * lengths[place];
   }
   std::vector<Index> indices(static_cast<std::size_t>(used));
   std::vector<double> values(static_cast<std::size_t>(used));
   for (std::size_t place = 0; place < order.size(); ++place) {
     const auto from = lines.starts[order[place]];
-    const std::int64_t to =
-        starts[place / kernel::kSlice] + static_cast<std::int64_t>(place % kernel::kSlice);
+    const std::int64_t to = starts[place >> shift] + static_cast<std::int64_t>(place) % width;
     for (std::int64_t e = 0; e < lengths[place]; ++e) {
-      indices[to + e * kernel::kSlice] = lines.indices[from + e];
-      values[to + e * kernel::kSlice] = lines.values[from + e];
+      indices[to + e * width] = lines.indices[from + e];
+      values[to + e * width] = lines.values[from + e];
     }
   }
   sliced_ = {inputs_.add(starts), inputs_.add(indices), inputs_.add(values)};
@@ -141,7 +159,11 @@ void BatchPlan::add_problem(const Optimum& optimum, bool row_sums, Objective& ob
   shared_.loss = problem_.loss;
   shared_.size = problem_.size();
   shared_.rows = linear ? problem_.features->rows : 0;
-  shared_.bound = problem_.loss == Loss::logistic ? 0.25 : 1;
+  shared_.bound = bound_factor(problem_.loss);
+  if (problem_.loss == Loss::softmax) {
+    shared_.classes = problem_.classes;
+    shared_.sliced.shift = 0;
+  }
   (problem_.penalty.nonnegative ? shared_.slope : shared_.lambda) = problem_.penalty.lambda;
   shared_.optimum_value = optimum.value;
   const SparseLines& lines = linear ? problem_.features->by_column : problem_.matrix->rest;
@@ -154,8 +176,11 @@ void BatchPlan::add_problem(const Optimum& optimum, bool row_sums, Objective& ob
   if (row_sums) row_sums_ = inputs_.add(objective.row_sums());
   sizes_.size = shared_.size;
   sizes_.rows = shared_.rows;
-  // As gap() of the objectives: of logistic regression f(x) - f* is all that is known.
-  if (optimum.x.empty() || problem_.loss == Loss::logistic) return;
+  sizes_.classes = shared_.classes;
+  // As gap() of the objectives: where the Hessian depends on x, f(x) - f* is all that is known.
+  if (optimum.x.empty() || problem_.loss == Loss::logistic || problem_.loss == Loss::softmax) {
+    return;
+  }
   optimum_x_ = inputs_.add(optimum.x);
   optimum_gradient_ = inputs_.add(optimum.gradient);
   if (!linear) return;
@@ -267,9 +292,9 @@ void BatchPlan::add_run(const Rule& rule, const BatchOptions& options, Objective
   const auto k = static_cast<double>(plan.run.block_size);
   const SparseLines& lines =
       shared_.rows > 0 ? problem_.features->by_column : problem_.matrix->rest;
-  const double of_column = static_cast<double>(lines.entries()) / shared_.size;
+  const double of_column = static_cast<double>(lines.entries()) / lines.lines();
   plan.cost = (looks ? of_column * shared_.size : 0) + (matrices ? k * k * of_column : 0) +
-              k * of_column + shared_.rows;
+              k * of_column + static_cast<double>(shared_.rows) * shared_.classes;
   runs_.push_back(plan);
 }
 
@@ -288,9 +313,12 @@ kernel::BatchProblem BatchPlan::problem(const std::byte* inputs) const {
   kernel::BatchProblem problem = shared_;
   problem.columns = lines(columns_);
   problem.by_row = lines(by_row_);
-  problem.sliced = {placed<std::int64_t>(inputs, sliced_.starts),
-                    placed<Index>(inputs, sliced_lines_), placed<Index>(inputs, sliced_lengths_),
-                    placed<Index>(inputs, sliced_.indices), placed<double>(inputs, sliced_.values)};
+  problem.sliced = {shared_.sliced.shift,
+                    placed<std::int64_t>(inputs, sliced_.starts),
+                    placed<Index>(inputs, sliced_lines_),
+                    placed<Index>(inputs, sliced_lengths_),
+                    placed<Index>(inputs, sliced_.indices),
+                    placed<double>(inputs, sliced_.values)};
   problem.targets = placed<double>(inputs, targets_);
   problem.diagonal = placed<double>(inputs, diagonal_);
   problem.lipschitz = placed<double>(inputs, lipschitz_);

@@ -54,20 +54,23 @@ ASHLAR_KERNEL_CODE void bound_product(Team& team, const BatchProblem& problem,
       });
       scatter_step(team, problem, memory, memory.support, count);
     } else {
-      team.each([&](const Worker& w) {
-        const OwnPart own = own_part(problem.rows, w.block, w.blocks);
-        for (Index r = own.begin + w.thread; r < own.end; r += w.threads) {
-          memory.moved[r] = row_product(problem, r, memory.thought);
-        }
-      });
+      row_products(team, problem, memory.thought, memory.moved);
     }
-    team.each([](const Worker&) {});  // rows are other blocks', too
+    if (problem.classes > 1) {
+      centre_rows(team, problem, memory);
+    } else {
+      team.each([](const Worker&) {});  // rows are other blocks', too
+    }
   }
+  const double* const factors = !is_linear(problem)   ? memory.thought
+                                : problem.classes > 1 ? memory.centred
+                                                      : memory.moved;
   team.each([&](const Worker& w) {
-    for (Index place = w.rank(); place < problem.size; place += w.count()) {
-      const Index i = problem.sliced.lines[place];
-      const double* const factors = is_linear(problem) ? memory.moved : memory.thought;
-      const double sum = sliced_product(problem.sliced, place, factors);
+    for (Index number = w.rank(); number < problem.size; number += w.count()) {
+      const SlicedPlace place = sliced_place(problem, number);
+      const Index i = place.i;
+      const double sum = sliced_product(problem.sliced, place.at.line, factors + place.at.of_class,
+                                        problem.classes);
       memory.product[i] =
           is_linear(problem) ? problem.bound * sum : problem.diagonal[i] * memory.thought[i] + sum;
     }

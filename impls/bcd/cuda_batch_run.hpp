@@ -18,7 +18,7 @@ ASHLAR_KERNEL_CODE UpdateResult update_block(Team& team, const UpdateTask& task)
   double value = 0;
   if (update == Update::line_search || searches_line(update)) {
     value = team_sum(team, task.memory, [&](const Worker& w) {
-      return value_part(task.problem, false, 0, task.run.x, task.memory.scores, w);
+      return value_part(task.problem, false, 0, task.run.x, task.memory, w);
     });
   }
   if (update == Update::line_search) {
@@ -52,9 +52,8 @@ ASHLAR_KERNEL_CODE void start_run(Team& team, const BatchProblem& problem, const
       run.x[i] = 0;
       if (estimates_lipschitz(run)) memory.estimates[i] = 1;
     }
-    for (Index r = w.rank(); r < problem.rows; r += w.count()) {
-      memory.scores[r] = 0;
-      memory.slopes[r] = row_slope(problem.loss, 0, problem.targets[r]);
+    for (Index e = w.rank(); e < problem.rows * problem.classes; e += w.count()) {
+      memory.scores[e] = 0;
     }
   });
 }
@@ -64,8 +63,7 @@ template <class Team>
 ASHLAR_KERNEL_CODE double measure_gap(Team& team, const BatchProblem& problem, const BatchRun& run,
                                       const TeamMemory& memory) {
   const double sum = team_sum(team, memory, [&](const Worker& w) {
-    return value_part(problem, problem.optimum_x != nullptr, problem.lambda, run.x, memory.scores,
-                      w);
+    return value_part(problem, problem.optimum_x != nullptr, problem.lambda, run.x, memory, w);
   });
   if (problem.optimum_x == nullptr) return sum - problem.optimum_value;
   return sum > 0 ? sum : 0;
@@ -76,43 +74,34 @@ template <class Team>
 ASHLAR_KERNEL_CODE void do_run(Team& team, const BatchProblem& problem, const BatchRun& run,
                                const TeamMemory& memory) {
   start_run(team, problem, run, memory);
-  BatchEnd end;
-  double gap = measure_gap(team, problem, run, memory);
   Index size = 0;
-  const auto keep = [&](std::int64_t iteration) {
+  Index moves = 0;
+  // Rows and gaps are looked at in one place, for the start as well.
+  for (std::int64_t iteration = 0;; ++iteration) {
+    evaluate_rows(team, problem, memory, needs_curvatures(problem, run.update));
+    const double gap = measure_gap(team, problem, run, memory);
+    const bool started = iteration > 0;
+    const bool converged = started && iteration >= run.least_iterations && gap < run.tolerance;
     team.each([&](const Worker& w) {
       if (w.rank() != 0) return;
       run.gap[iteration] = gap;
       run.block_sizes[iteration] = size;
+      *run.end = {iteration, converged ? 1 : 0, 0};
     });
-  };
-  keep(0);
-  Index moves = 0;
-  while (end.iterations < run.iterations) {
-    const ChosenBlock chosen = choose_block(team, problem, run, memory, end.iterations);
-    if (chosen.diverged) {
-      end.diverged = 1;
-      break;
-    }
+    if (converged || iteration == run.iterations || (started && size == 0)) return;
+    const ChosenBlock chosen = choose_block(team, problem, run, memory, iteration);
+    if (chosen.diverged) break;
     size = chosen.size;
-    if (size > 0) {
-      const Index next = moves + 1 == run.refresh_every ? 0 : moves + 1;
-      const UpdateResult result =
-          update_block(team, {problem, run, memory, chosen.members, size, chosen.place, next == 0});
-      if (result == UpdateResult::failed) {
-        end.diverged = 1;
-        break;
-      }
-      if (result == UpdateResult::moved) moves = next;
-    }
-    ++end.iterations;
-    gap = measure_gap(team, problem, run, memory);
-    keep(end.iterations);
-    end.converged = gap < run.tolerance && end.iterations >= run.least_iterations ? 1 : 0;
-    if (end.converged != 0 || size == 0) break;
+    if (size == 0) continue;
+    const Index next = moves + 1 == run.refresh_every ? 0 : moves + 1;
+    count_classes(team, problem, memory, chosen.members, size);
+    const UpdateResult result =
+        update_block(team, {problem, run, memory, chosen.members, size, chosen.place, next == 0});
+    if (result == UpdateResult::failed) break;
+    if (result == UpdateResult::moved) moves = next;
   }
   team.each([&](const Worker& w) {
-    if (w.rank() == 0) *run.end = end;
+    if (w.rank() == 0) run.end->diverged = 1;
   });
 }
 

@@ -70,11 +70,11 @@ template <class Team>
 ASHLAR_KERNEL_CODE void look_at_gradient(Team& team, const BatchProblem& problem,
                                          const BatchRun& run, const TeamMemory& memory) {
   team.each([&](const Worker& w) {
-    for (Index place = w.rank(); place < problem.size; place += w.count()) {
-      const Index i = problem.sliced.lines[place];
-      const double g = sliced_derivative(problem, place, i, run.x, memory.slopes);
-      memory.gradient[i] = g;
-      if (run.variable) memory.ranks[i] = coordinate_score(problem, run, memory, i, g);
+    for (Index number = w.rank(); number < problem.size; number += w.count()) {
+      const SlicedPlace place = sliced_place(problem, number);
+      const double g = sliced_derivative(problem, place, run.x, memory.slopes);
+      memory.gradient[place.i] = g;
+      if (run.variable) memory.ranks[place.i] = coordinate_score(problem, run, memory, place.i, g);
     }
   });
 }

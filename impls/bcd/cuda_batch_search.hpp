@@ -31,7 +31,7 @@ ASHLAR_KERNEL_CODE double value_after_step(Team& team, const UpdateTask& task, d
       const OwnPart own = own_part(problem.rows, w.block, w.blocks);
       ASHLAR_NO_UNROLL
       for (Index r = own.begin + w.thread; r < own.end; r += w.threads) {
-        part += row_loss(problem.loss, memory.scores[r] + memory.moved[r], problem.targets[r]);
+        part += moved_row_loss(problem, memory, r, 1);
       }
       if (problem.slope == 0) return part;
       for (Index i = w.rank(); i < problem.size; i += w.count()) {
@@ -43,7 +43,7 @@ ASHLAR_KERNEL_CODE double value_after_step(Team& team, const UpdateTask& task, d
     for (Index j = w.rank(); j < task.k; j += w.count()) {
       double product = 0;
       for (Index l = 0; l < task.k; ++l) {
-        product += bound_entry(problem, task.block[j], task.block[l], nullptr) * memory.step[l];
+        product += quadratic_entry(problem, task.block[j], task.block[l]) * memory.step[l];
       }
       part += memory.step[j] * (memory.block_gradient[j] + 0.5 * product);
     }

@@ -12,7 +12,7 @@ constexpr int kMostThreads = 256;  // of a block
 constexpr int kGroups = 16;        // into which a block's threads are summed
 constexpr int kDigits = 256;       // of one pass over the bits of scores
 constexpr int kPasses = 9;
-constexpr Index kSlice = 32;  // lines whose entries lie beside each other, for a warp's lanes
+constexpr int kSliceShift = 5;  // of slices as wide as a warp
 
 /// SparseLines.
 struct BatchLines {
@@ -21,10 +21,12 @@ struct BatchLines {
   const double* values = nullptr;
 };
 
-/// Lines by falling length, kSlice of them side by side: entry e of the line at `place` is at
-/// starts[place / kSlice] + e * kSlice + place % kSlice, so that neighbouring threads read
-/// neighbouring memory, each its own line in its own order.
+/// Lines by falling length, 2^shift of them side by side, a slice: entry e of the line at `place`
+/// is at starts[place >> shift] + (e << shift) and behind that the place within the slice, so that
+/// neighbouring threads read neighbouring memory, each its own line in its own order. Where they
+/// share a line, as classes of a feature do, slices are single lines.
 struct SlicedLines {
+  int shift = kSliceShift;
   const std::int64_t* starts = nullptr;  // of slices
   const Index* lines = nullptr;          // by place
   const Index* lengths = nullptr;        // by place
@@ -37,7 +39,8 @@ struct BatchProblem {
   Loss loss = Loss::least_squares;
   Index size = 0;                     // coordinates
   Index rows = 0;                     // of A; 0 for a quadratic
-  double bound = 1;                   // H is so many times A'A
+  Index classes = 1;                  // of softmax: coordinate i is class i % classes of a column
+  double bound = 1;                   // H is so many times A'A, but for what classes share
   double slope = 0;                   // lambda where x >= 0
   double lambda = 0;                  // of a signed penalty
   SlicedLines sliced;                 // columns of A; M without its diagonal
@@ -131,10 +134,11 @@ struct BatchScalars {
   double enough = 0;  // sum of the block's L_i
   double slope = 0;   // along a direction
   double largest_diagonal = 0;
-  double pivot_ratio = 0;  // the square of the least over the largest
-  double tau = 0;          // of a reflection
-  double inverse = 0;      // 1 / its first component
-  double low = 0;          // brackets an eigenvalue
+  double pivot_ratio = 0;     // the square of the least over the largest
+  double tau = 0;             // of a reflection
+  double inverse = 0;         // 1 / its first component
+  std::uint32_t classes = 0;  // in the block
+  double low = 0;             // brackets an eigenvalue
   double high = 0;
   std::int32_t solved = 0;
   std::uint32_t ticket = 0;  // the team's next run in the queue
@@ -158,6 +162,7 @@ struct ActiveSetState {
 struct TeamSizes {
   Index size = 0;
   Index rows = 0;
+  Index classes = 1;
   Index most_block = 0;
   Index most_matrix = 0;   // of blocks whose matrix is looked at
   bool estimates = false;  // of L_i
@@ -192,10 +197,12 @@ ASHLAR_HOST_DEVICE NearMemory near_memory(double* base, Index k) {
   return near;
 }
 
-/// Of a team, in global memory.
+/// Of a team, in global memory. Of softmax there are `classes` scores, moves and slopes in a row:
+/// score_place() and slope_place() of cuda_batch_softmax.hpp say where.
 struct TeamMemory {
   double* scores = nullptr;  // z = A x
   double* slopes = nullptr;  // of the losses at z
+  double* losses = nullptr;  // at z, by rows
   double* moved = nullptr;   // A_b d
   double* gradient = nullptr;
   double* ranks = nullptr;  // scores of coordinates
@@ -210,7 +217,7 @@ struct TeamMemory {
   std::int64_t* bounds = nullptr;  // by block and member: the block's rows in the member's column
   std::uint32_t* digits = nullptr;
   BatchScalars* scalars = nullptr;
-  double* curvatures = nullptr;  // of the losses at z
+  double* curvatures = nullptr;  // of the losses at z; see row_weight()
   double* direction = nullptr;   // of the block
   ActiveSetState* active = nullptr;
   double* work = nullptr;
@@ -218,6 +225,8 @@ struct TeamMemory {
   double* thought = nullptr;  // of all coordinates: where hard thresholding is
   double* product = nullptr;
   Index* support = nullptr;
+  double* centred = nullptr;  // A v less each row's mean, where slopes would be
+  std::uint32_t* class_counts = nullptr;
   NearMemory near;
   Index most_block = 0;
 };
@@ -258,12 +267,14 @@ class Carver {
 ASHLAR_HOST_DEVICE std::int64_t carve(const TeamSizes& sizes, std::uintptr_t base,
                                       TeamMemory& memory) {
   Carver carver(base);
-  const bool linear = sizes.rows > 0;
+  const bool several = sizes.classes > 1;
+  const std::int64_t scores = static_cast<std::int64_t>(sizes.rows) * sizes.classes;
   const std::int64_t k = sizes.most_matrix;
   memory.most_block = sizes.most_block;
-  memory.scores = carver.take<double>(linear ? sizes.rows : 0);
-  memory.slopes = carver.take<double>(linear ? sizes.rows : 0);
-  memory.moved = carver.take<double>(linear ? sizes.rows : 0);
+  memory.scores = carver.take<double>(scores);
+  memory.slopes = carver.take<double>(scores);
+  memory.losses = carver.take<double>(sizes.rows);
+  memory.moved = carver.take<double>(scores);
   memory.gradient = carver.take<double>(sizes.size);
   memory.ranks = carver.take<double>(sizes.size);
   memory.estimates = carver.take<double>(sizes.estimates ? sizes.size : 0);
@@ -277,7 +288,7 @@ ASHLAR_HOST_DEVICE std::int64_t carve(const TeamSizes& sizes, std::uintptr_t bas
   memory.bounds = carver.take<std::int64_t>(std::int64_t{2} * sizes.blocks * sizes.most_block);
   memory.digits = carver.take<std::uint32_t>(kPasses * kDigits);
   memory.scalars = carver.take<BatchScalars>(1);
-  memory.curvatures = carver.take<double>(sizes.searches ? sizes.rows : 0);
+  memory.curvatures = carver.take<double>(sizes.searches ? scores + (several ? sizes.rows : 0) : 0);
   memory.direction = carver.take<double>(sizes.searches ? k : 0);
   memory.active = carver.take<ActiveSetState>(1);
   memory.work = carver.take<double>(sizes.active_sets ? 4 * k : 0);
@@ -285,6 +296,8 @@ ASHLAR_HOST_DEVICE std::int64_t carve(const TeamSizes& sizes, std::uintptr_t bas
   memory.thought = carver.take<double>(sizes.thresholds ? sizes.size : 0);
   memory.product = carver.take<double>(sizes.thresholds ? sizes.size : 0);
   memory.support = carver.take<Index>(sizes.thresholds ? sizes.most_block : 0);
+  memory.centred = carver.take<double>(sizes.thresholds && several ? scores : 0);
+  memory.class_counts = carver.take<std::uint32_t>(several ? sizes.classes : 0);
   if (memory.near.matrix == nullptr) {
     memory.near =
         near_memory(carver.take<double>(near_numbers(sizes.most_matrix)), sizes.most_matrix);

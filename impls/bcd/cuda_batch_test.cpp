@@ -89,7 +89,7 @@ TEST_CASE("what a batch does not take is refused") {
 TEST_CASE("every rule of a batch on a GPU goes the reference's way") {
   if (skipped()) return;
   for (const Problem& problem : batch_problems()) {
-    for (const Index k : {1, 4, 23}) {
+    for (const Index k : {Index{1}, Index{4}, problem.size()}) {
       std::vector<Rule> rules = batch_rules(problem, k);
       if (problem.penalty.nonnegative) std::erase_if(rules, noise_decides);
       check_batch(problem, rules, {.iterations = 10, .refresh_every = 4}, 1e-9);

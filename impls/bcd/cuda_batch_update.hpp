@@ -25,6 +25,10 @@ ASHLAR_HOST_DEVICE bool solves_block(Update update) {
 ASHLAR_HOST_DEVICE bool searches_line(Update update) {
   return update == Update::newton || update == Update::two_metric;
 }
+/// Whether the update looks at the Hessian where that is not H.
+ASHLAR_HOST_DEVICE bool needs_curvatures(const BatchProblem& problem, Update update) {
+  return searches_line(update) && (problem.loss == Loss::logistic || problem.loss == Loss::softmax);
+}
 /// Whether the update steps by 1 / L_b, always or where a line search fails.
 ASHLAR_HOST_DEVICE bool needs_block_constant(Update update) {
   return update == Update::lipschitz_block || update == Update::projected_gradient ||
@@ -44,7 +48,8 @@ ASHLAR_KERNEL_CODE void look_at_block(Team& team, const UpdateTask& task, bool m
                 : derivative(task.problem, task.block[j], task.run.x, memory.slopes);
     }
     if (matrix) {
-      assemble_part(task.problem, task.block, task.k, weights, memory.near.matrix, w);
+      assemble_part(task.problem, task.block, task.k, class_share(task.problem, memory), weights,
+                    memory.near.matrix, w);
     }
   });
 }
@@ -55,7 +60,8 @@ ASHLAR_KERNEL_CODE double block_constant(Team& team, const UpdateTask& task) {
   const TeamMemory& memory = task.memory;
   if (!task.run.variable) return task.run.constants[task.place];
   team.each([&](const Worker& w) {
-    assemble_part(task.problem, task.block, task.k, nullptr, memory.near.matrix, w);
+    assemble_part(task.problem, task.block, task.k, class_share(task.problem, memory), nullptr,
+                  memory.near.matrix, w);
   });
   team.first_block(
       [&](auto& first) { largest_eigenvalue(first, memory.near, *memory.scalars, task.k); });
@@ -86,21 +92,6 @@ ASHLAR_KERNEL_CODE void gradient_update(Team& team, const UpdateTask& task) {
       memory.step[j] = scaled_step(task, j, constant);
     }
   });
-}
-
-/// Of losses at the present scores, for the Hessian; null where that is H, or H is asked for.
-template <class Team>
-ASHLAR_KERNEL_CODE const double* find_curvatures(Team& team, const UpdateTask& task) {
-  const BatchProblem& problem = task.problem;
-  const TeamMemory& memory = task.memory;
-  if (problem.loss != Loss::logistic || !searches_line(task.run.update)) return nullptr;
-  team.each([&](const Worker& w) {
-    ASHLAR_NO_UNROLL
-    for (Index r = w.rank(); r < problem.rows; r += w.count()) {
-      memory.curvatures[r] = row_curvature(memory.scores[r], problem.targets[r]);
-    }
-  });
-  return memory.curvatures;
 }
 
 /// Whether the two-metric projection holds the block's coordinate j at its bound.
@@ -153,7 +144,8 @@ ASHLAR_KERNEL_CODE void solve_free(Team& team, const UpdateTask& task) {
 template <class Team>
 ASHLAR_KERNEL_CODE void find_direction(Team& team, const UpdateTask& task) {
   const TeamMemory& memory = task.memory;
-  look_at_block(team, task, true, find_curvatures(team, task));
+  const bool curved = needs_curvatures(task.problem, task.run.update);
+  look_at_block(team, task, true, curved ? memory.curvatures : nullptr);
   team.first_block([&](auto& first) {
     solve_free(first, task);
     first.each([&](const Worker& w) {
@@ -231,8 +223,7 @@ ASHLAR_KERNEL_CODE double search_estimate(Team& team, const UpdateTask& task, do
         double sum = 0;
         ASHLAR_NO_UNROLL
         for (Index r = own.begin + w.thread; r < own.end; r += w.threads) {
-          sum += row_loss(problem.loss, memory.scores[r] + share * memory.moved[r],
-                          problem.targets[r]);
+          sum += moved_row_loss(problem, memory, r, share);
         }
         return sum;
       });

@@ -67,6 +67,7 @@ inline bool noise_decides(const Rule& rule) {
 inline std::vector<Problem> batch_problems() {
   std::vector<Problem> problems{drawn::random_problem(Loss::least_squares, 29, 23, 1, 6, 0.3),
                                 drawn::random_problem(Loss::logistic, 29, 23, 1, 6, 0.3),
+                                drawn::random_problem(Loss::softmax, 29, 8, 3, 6, 0.4),
                                 drawn::random_problem(Loss::quadratic, 0, 23, 1, 6, 0.3)};
   Problem nonnegative = problems[0];
   nonnegative.penalty = {.lambda = 3, .nonnegative = true};

@@ -1,11 +1,14 @@
 #pragma once
-// A batch as loops on a CPU, from the plan that a device gets.
+// A batch as loops on a CPU, from the plan that a device gets, against the reference.
 #include <cstddef>
 #include <cstring>
 #include <vector>
 
+#include <catch2/catch.hpp>
+
 #include "impls/bcd/cuda_batch_plan.hpp"
 #include "impls/bcd/cuda_batch_run.hpp"
+#include "impls/bcd/test_batch_rules.hpp"
 #include "impls/bcd/test_batch_team.hpp"
 
 namespace ashlar::bcd::testing {
@@ -62,6 +65,29 @@ inline std::vector<HostAnswer> run_on_host(const BatchPlan& plan, const HostShap
                 answer.x.size() * sizeof(double));
   }
   return answers;
+}
+
+inline void check_answer(const HostAnswer& found, const ExpectedRun& expected, double tolerance) {
+  REQUIRE(found.trace.iterations() == expected.trace.iterations());
+  CHECK(found.trace.block_size == expected.trace.block_size);
+  CHECK(found.trace.converged == expected.trace.converged);
+  CHECK(!found.trace.diverged);
+  // As a whole, as rounding leaves something of a gap; f of a quadratic is 0 at the start.
+  CHECK(relative_distance(found.trace.gap, expected.trace.gap) <= tolerance);
+  CHECK(relative_distance(found.x, expected.x) <= tolerance);
+}
+
+inline int check_rules(const Problem& problem, const std::vector<Rule>& rules,
+                       const HostShape& shape, const BatchOptions& options, double tolerance = 1e-9,
+                       const Optimum& optimum = {}) {
+  const BatchPlan plan(problem, rules, optimum, options);
+  const auto found = run_on_host(plan, shape);
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    CAPTURE(name_of(problem.loss), name_of(rules[i].partition), name_of(rules[i].selection),
+            name_of(rules[i].update), rules[i].block_size, shape.blocks, shape.threads);
+    check_answer(found[i], expected_run(problem, rules[i], optimum, options), tolerance);
+  }
+  return static_cast<int>(rules.size());
 }
 
 }  // namespace ashlar::bcd::testing
