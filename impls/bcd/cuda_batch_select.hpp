@@ -36,13 +36,13 @@ ASHLAR_KERNEL_CODE ChosenBlock choose_block(Team& team, const BatchProblem& prob
   }
   if (quadratic) square_by_roots(team, run, memory);
   const Best best = team_reduce<LargestScore>(team, memory, [&](const Worker& w) {
-    Best best = LargestScore::none();
+    Best own = LargestScore::none();
     for (Index place = w.rank(); place < run.blocks; place += w.count()) {
       const double score = quadratic ? quadratic_score(run, memory, place)
                                      : block_score(problem, run, memory, place);
-      best = LargestScore::both(best, score == score ? Best{score, place} : not_a_number());
+      own = LargestScore::both(own, score == score ? Best{score, place} : not_a_number());
     }
-    return best;
+    return own;
   });
   if (best.place < 0) return {nullptr, 0, -1, true};
   return best.score > 0 ? fixed_block(run, best.place) : ChosenBlock{};

@@ -178,12 +178,12 @@ ASHLAR_KERNEL_CODE TopFound select_top(Team& team, const TeamMemory& memory, Ind
                                        Index count) {
   const Best best = team_reduce<LargestScore>(team, memory, [&](const Worker& w) {
     for (int d = w.rank(); d < kPasses * kDigits; d += w.count()) memory.digits[d] = 0;
-    Best best = LargestScore::none();
+    Best own = LargestScore::none();
     for (Index i = w.rank(); i < size; i += w.count()) {
       const double score = memory.ranks[i];
-      best = LargestScore::both(best, score == score ? Best{score, i} : not_a_number());
+      own = LargestScore::both(own, score == score ? Best{score, i} : not_a_number());
     }
-    return best;
+    return own;
   });
   if (best.place < 0) return {0, true};
   if (best.score == 0) return {0, false};
