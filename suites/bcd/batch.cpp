@@ -38,7 +38,8 @@ struct BatchProblem {
   std::vector<Rule> rules;  // of the runs
 };
 
-/// Figures 8, 11, 9 and 10, but for LA with blocks drawn by L, which has no form in a batch.
+/// Figures 8, 11, 9 and 10, but for LA with blocks drawn by L: with it the grid's size would be a
+/// multiple of the stride.
 std::vector<NamedRule> grid_rules() {
   std::vector<NamedRule> rules =
       rules_by_blocks({"random", "cyclic", "lipschitz", "gs", "gsl"}, Update::lipschitz_block);
