@@ -55,6 +55,18 @@ TEST_CASE("figure 6a: forests on the lattice") {
   CHECK(gap_at(outcome_at("figure-6a", "greedy-tree", d), 100) < gap_at(trees, 100));
 }
 
+TEST_CASE("the support is found within the bounds of the theory, by full steps and by blocks") {
+  const model::Point rows(model::Point::Axes{{"rows", 400}});
+  for (const char* name : {"full", "random-fb"}) {
+    CAPTURE(name);
+    const auto outcome = outcome_at("identification", name, rows);
+    CHECK(outcome.metrics.at("delta") > 0);
+    CHECK(outcome.metrics.at("identified") >= 1);
+    CHECK(outcome.metrics.at("identified") <= outcome.metrics.at("bound"));
+    CHECK(outcome.metrics.at("bound") < 1e12);
+  }
+}
+
 TEST_CASE("figure 8 and the two norms on the logistic problem") {
   CHECK(outcome_at("figure-8", "cyclic-fb", kB).metrics.at("gap") == Approx(134.6).epsilon(1e-3));
   CHECK(outcome_at("norms", "gsl-fb-l1", kB).metrics.at("gap") == Approx(60.92).epsilon(1e-3));

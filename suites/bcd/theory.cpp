@@ -174,7 +174,7 @@ Outcome identify(const LassoProblem& problem, Rule rule, BoundOf bound_of) {
 
 Outcome identify_by_full_steps(const LassoProblem& problem) {
   Rule rule;
-  rule.selection = Selection::gs;
+  rule.selection = Selection::cyclic;
   rule.update = Update::projected_gradient;
   rule.block_size = problem.data->problem.size();
   return identify(problem, rule, [&](Parts& parts, double convexity) {
