@@ -110,9 +110,16 @@ using MakeObjective = std::unique_ptr<Objective> (*)(const GradientProblem&);
 class FullGradient final : public Method<GradientProblem, Gradient> {
  public:
   explicit FullGradient(MakeObjective make) : make_(make) {}
-  void prepare(const GradientProblem& problem, Gradient&) override { objective_ = make_(problem); }
+  void prepare(const GradientProblem& problem, Gradient&) override {
+    objective_ = make_(problem);
+    before_ = make_(problem);
+  }
   bool in_place() const override { return true; }
-  void reset(const GradientProblem& problem, Gradient&) override { objective_->set_x(problem.x); }
+  void reset(const GradientProblem& problem, Gradient&) override {
+    objective_->set_x(problem.x);
+    before_->set_x(problem.x);
+    before_->gradient();
+  }
   void execute(const GradientProblem&, Gradient& answer, Stream) override {
     const auto g = objective_->gradient();
     std::copy(g.begin(), g.end(), answer.g.begin());
@@ -121,6 +128,9 @@ class FullGradient final : public Method<GradientProblem, Gradient> {
  private:
   MakeObjective make_;
   std::unique_ptr<Objective> objective_;
+  /// Makes a gradient just before. In a run the last reader of the matrix was the gradient of the
+  /// iteration before, where set_x() reads all of it by rows, which are other memory.
+  std::unique_ptr<Objective> before_;
 };
 
 auto gradient_by(MakeObjective make) {
