@@ -47,10 +47,11 @@ void list_implementations(const Suite& suite) {
   for (const auto& experiment : suite.experiments()) {
     for (const model::Implementation& implementation : experiment->implementations) {
       const model::ImplementationOptions& options = implementation.options;
-      fmt::print("{}/{}/{}  {}, {}{}{}{}\n", suite.id(), experiment->name, implementation.name,
+      fmt::print("{}/{}/{}  {}, {}{}{}{}{}\n", suite.id(), experiment->name, implementation.name,
                  model::name_of(implementation.tier), model::name_of(options.device),
                  options.beside_device ? ", in mode gpu too" : "",
-                 options.about.empty() ? "" : ": ", options.about);
+                 options.slow_start ? ", not in mode quick" : "", options.about.empty() ? "" : ": ",
+                 options.about);
     }
     for (const model::Implementation& control : experiment->controls) {
       fmt::print("{}/{}/{}  negative control\n", suite.id(), experiment->name, control.name);

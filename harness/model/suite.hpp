@@ -69,6 +69,9 @@ struct ImplementationOptions {
   /// are sampled in turns in one process. Its time counts in the mode's 60 s, so keep it to few
   /// points (`most_flops`).
   bool beside_device = false;
+  /// Takes seconds until its first answer, which no sample shows: an interpreter that starts,
+  /// imports and compiles, a setting that is looked for. Mode quick does without it.
+  bool slow_start = false;
 };
 
 struct Implementation {
@@ -85,6 +88,7 @@ struct Implementation {
   bool external() const { return !command.empty(); }
   /// Whether a run in this mode may plan it.
   bool runs_in(Mode mode) const {
+    if (mode == Mode::quick) return !options.slow_start;
     return mode != Mode::gpu || options.device == Device::cuda || options.beside_device;
   }
 };

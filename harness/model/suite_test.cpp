@@ -86,6 +86,15 @@ TEST_CASE("mode gpu has what runs on a device, and what is declared to run besid
   CHECK(in_gpu == std::vector<std::string>{"beside", "on"});
 }
 
+TEST_CASE("mode quick does without what takes long to start") {
+  Suite suite("s", "S");
+  declare(suite).add(Tier::peer, "interpreted", twice, {.slow_start = true});
+  const Implementation& one = *suite.find("double")->find("interpreted");
+  CHECK_FALSE(one.runs_in(Mode::quick));
+  CHECK(one.runs_in(Mode::full));
+  CHECK_FALSE(one.runs_in(Mode::gpu));
+}
+
 TEST_CASE("a faulty declaration is named") {
   Suite suite("s", "S");
   auto builder = declare(suite);

@@ -125,9 +125,9 @@ void declare_label_propagation(model::Suite& suite) {
            {.about = "conjugate gradients, preconditioned by the diagonal"})
       .add(Tier::peer, "cg-cholesky", peer(QuadraticSolver::eigen_cg_cholesky),
            {.about = "conjugate gradients, preconditioned by an incomplete Cholesky factorisation"})
-      .external(Tier::peer, "petsc-gamg", graph_worker("petsc-gamg"))
-      .external(Tier::peer, "petsc-sor", graph_worker("petsc-sor"))
-      .external(Tier::peer, "pyamg", graph_worker("pyamg"))
+      .external(Tier::peer, "petsc-gamg", graph_worker("petsc-gamg"), {.slow_start = true})
+      .external(Tier::peer, "petsc-sor", graph_worker("petsc-sor"), {.slow_start = true})
+      .external(Tier::peer, "pyamg", graph_worker("pyamg"), {.slow_start = true})
       .control("labels-forgotten", labels_forgotten)
       .baselines({"eigen-ldlt"})
       .figure({"time", "time", "data", {}, {}, "Time to a relative gap of 1e-8 on graphs"});

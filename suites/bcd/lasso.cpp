@@ -64,7 +64,8 @@ std::vector<std::string> worker(const char* peer) {
 }
 
 /// Methods, peers and control: of the paper's data and of a user's.
-void add_lasso_methods(model::ExperimentBuilder<Task, TaskAnswer>& lasso) {
+void add_lasso_methods(model::ExperimentBuilder<Task, TaskAnswer>& lasso,
+                       const model::ImplementationOptions& of_peers) {
   lasso
       .add(Tier::naive, "fista", [] { return std::make_unique<FistaMethod>(); },
            {.about = "accelerated proximal gradient with restart"})
@@ -73,12 +74,12 @@ void add_lasso_methods(model::ExperimentBuilder<Task, TaskAnswer>& lasso) {
       .add(Tier::optimized, "tmp-vb", rule_method(Partition::variable, Update::two_metric))
       .add(Tier::optimized, "pg-vb", rule_method(Partition::variable, Update::projected_gradient))
       .add(Tier::optimized, "pn-fb", rule_method(Partition::sort, Update::projected_newton))
-      .external(Tier::peer, "scikit-learn", worker("sklearn-cyclic"))
-      .external(Tier::peer, "scikit-learn-random", worker("sklearn-random"))
-      .external(Tier::peer, "celer", worker("celer"))
-      .external(Tier::peer, "skglm", worker("skglm"))
-      .external(Tier::peer, "glmnet", worker("glmnet"))
-      .external(Tier::peer, "adelie", worker("adelie"))
+      .external(Tier::peer, "scikit-learn", worker("sklearn-cyclic"), of_peers)
+      .external(Tier::peer, "scikit-learn-random", worker("sklearn-random"), of_peers)
+      .external(Tier::peer, "celer", worker("celer"), of_peers)
+      .external(Tier::peer, "skglm", worker("skglm"), of_peers)
+      .external(Tier::peer, "glmnet", worker("glmnet"), of_peers)
+      .external(Tier::peer, "adelie", worker("adelie"), of_peers)
       .control("stops-short", stops_short)
       .baselines({"fista"})
       .figure({"time", "time", "lambda", {}, {}, "Time to a relative gap of 1e-8"});
@@ -119,7 +120,7 @@ void declare_lasso(model::Suite& suite) {
       })
       .oracle("the optimum by active sets", task_optimum, task_tolerance)
       .invariant("gap", gap_reached);
-  add_lasso_methods(lasso);
+  add_lasso_methods(lasso, {.slow_start = true});
 }
 
 void declare_own_lasso(model::Suite& suite) {
@@ -134,7 +135,7 @@ void declare_own_lasso(model::Suite& suite) {
       .work(own_lasso_work)
       .oracle("the gap alone", task_optimum, any_minimiser)
       .invariant("gap", gap_reached);
-  add_lasso_methods(lasso);
+  add_lasso_methods(lasso, {});
 }
 
 }  // namespace ashlar::bcd::suite

@@ -328,10 +328,12 @@ void declare_logistic(model::Suite& suite) {
            {.about = "blocks of 5, drawn by L_b"})
       .add(Tier::peer, "liblinear", [] { return std::make_unique<LiblinearMethod>(); },
            {.about = "coordinate descent on Newton's quadratic, with shrinking (-s 6)"})
-      .external(Tier::peer, "scikit-learn-liblinear", logistic_worker("sklearn-liblinear"))
-      .external(Tier::peer, "scikit-learn-saga", logistic_worker("sklearn-saga"))
-      .external(Tier::peer, "celer", logistic_worker("celer"))
-      .external(Tier::peer, "skglm", logistic_worker("skglm"))
+      .external(Tier::peer, "scikit-learn-liblinear", logistic_worker("sklearn-liblinear"),
+                {.slow_start = true})
+      .external(Tier::peer, "scikit-learn-saga", logistic_worker("sklearn-saga"),
+                {.slow_start = true})
+      .external(Tier::peer, "celer", logistic_worker("celer"), {.slow_start = true})
+      .external(Tier::peer, "skglm", logistic_worker("skglm"), {.slow_start = true})
       .control("ends-early", ends_early)
       .control("largest-forgotten", largest_forgotten)
       .baselines({"fista", "liblinear"})
