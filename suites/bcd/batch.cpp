@@ -17,17 +17,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Expected;
-using model::Method;
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::Tier;
-using model::Tolerances;
-using model::Work;
-
 constexpr std::int64_t kBatchIterations = 100;
 constexpr std::size_t kLines = kBatchIterations + 1;  // of a run: gaps, the start's first
 constexpr std::size_t kMostHostRuns = 64;             // more take a CPU many seconds

@@ -4,6 +4,23 @@
 
 namespace ashlar::bcd::suite {
 
+// What declarations are made of.
+using model::Better;
+using model::Device;
+using model::Expected;
+using model::Method;
+using model::Mode;
+using model::Outcome;
+using model::Point;
+using model::Stream;
+using model::StudyBuilder;
+using model::Support;
+using model::TensorView;
+using model::Tier;
+using model::Tolerances;
+using model::Value;
+using model::Work;
+
 void declare_figures(model::Suite& suite);
 void declare_theory(model::Suite& suite);
 void declare_iterations(model::Suite& suite);

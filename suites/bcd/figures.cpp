@@ -10,13 +10,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Better;
-using model::Mode;
-using model::Point;
-using model::StudyBuilder;
-using model::Tier;
-using model::Value;
-
 constexpr int kSeeds = 5;
 
 /// Also of the modes: values that the quick mode leaves out are not its axis's.

@@ -18,17 +18,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Expected;
-using model::Method;
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::Tier;
-using model::Tolerances;
-using model::Work;
-
 constexpr std::size_t kMostInDenseBlock = 2048;
 
 struct SweepTask {

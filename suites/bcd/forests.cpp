@@ -16,18 +16,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Expected;
-using model::Method;
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::TensorView;
-using model::Tier;
-using model::Tolerances;
-using model::Work;
-
 constexpr Index kNear = 16;
 constexpr std::int64_t kMostDense = 2048;
 

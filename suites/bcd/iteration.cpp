@@ -20,18 +20,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Expected;
-using model::Method;
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::TensorView;
-using model::Tier;
-using model::Tolerances;
-using model::Work;
-
 struct NamedChoice {
   const char* name;
   Partition partition;

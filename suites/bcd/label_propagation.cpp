@@ -14,14 +14,6 @@ namespace ashlar::bcd::suite {
 namespace {
 
 using baselines::QuadraticSolver;
-using model::Method;
-using model::Mode;
-using model::Outcome;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::Tier;
-
 Problem make_graph(const std::string& data) {
   if (data == "D") return make_d();
   if (data == "E") return make_e_prime();

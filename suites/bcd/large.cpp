@@ -13,12 +13,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Mode;
-using model::Point;
-using model::Tier;
-using model::Work;
-
 constexpr Index kLargeRows = 16384;
 constexpr Index kPerColumn = 64;  // entries
 constexpr double kWeightShare = 0.01;

@@ -12,11 +12,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Tier;
-
 Task make_lasso_task(const Point& point, std::uint64_t) {
   return make_task(make_a_prime(1, {.lambda = point.number("lambda"), .nonnegative = true}));
 }

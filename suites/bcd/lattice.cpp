@@ -18,18 +18,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Device;
-using model::Expected;
-using model::Method;
-using model::Mode;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::TensorView;
-using model::Tier;
-using model::Tolerances;
-using model::Work;
-
 constexpr std::int64_t kHalfSweeps = 8;
 constexpr double kLabelled = 0.04;  // as in D
 constexpr std::int64_t kMostRules = 512;

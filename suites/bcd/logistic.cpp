@@ -25,15 +25,6 @@ namespace ashlar::bcd::suite {
 namespace {
 
 using baselines::LogisticPenalty;
-using model::Method;
-using model::Mode;
-using model::Outcome;
-using model::Point;
-using model::Stream;
-using model::Support;
-using model::TensorView;
-using model::Tier;
-
 /// The first rows of B, and ten times as many of its features but for those that have no entry
 /// there. B itself for 1000.
 Problem corner_of_b(Index count) {

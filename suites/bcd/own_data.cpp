@@ -12,11 +12,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Better;
-using model::Mode;
-using model::Point;
-using model::Tier;
-
 constexpr int kOwnSeeds = 3;
 
 /// The gap that ends a run, of that at x = 0: own data have any scale.

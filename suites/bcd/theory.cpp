@@ -18,12 +18,6 @@ namespace ashlar::bcd::suite {
 
 namespace {
 
-using model::Better;
-using model::Mode;
-using model::Outcome;
-using model::Point;
-using model::Tier;
-
 // ---- Progress
 
 constexpr int kProgressIterations = 100;
