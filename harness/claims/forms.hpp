@@ -54,9 +54,10 @@ std::vector<Cell> point_cells(const Question& question, const std::vector<Side>&
 /// Forms that look along an axis or a curve: monotone, slope, crossover, fits.
 std::vector<Cell> chain_cells(const Question& question, const std::vector<Side>& sides,
                               const std::vector<Step>& steps);
-/// Form duration: a cell per run of the mode that holds all of the check's experiments. Empty, and
-/// `nothing` says why, when there is none.
+/// Form duration: a cell per run of the mode that holds all of the check's experiments of the suite
+/// and has left nothing out. Empty, and `nothing` says why, when there is none. The label names the
+/// run; there is no other evidence.
 std::vector<Cell> duration_cells(const Check& check, const std::vector<const Run*>& runs,
-                                 std::string& nothing);
+                                 const std::string& suite, std::string& nothing);
 
 }  // namespace ashlar::claims::detail

@@ -25,21 +25,23 @@ class TimedRun : public Records {
     return *this;
   }
   TimedRun& finished(const char* experiment, int point, int round, double seconds) {
-    return event("point-finished", {{"experiment", experiment},
+    return event("point-finished", {{"suite", "toy"},
+                                    {"experiment", experiment},
                                     {"point", {{"n", point}}},
                                     {"round", round},
                                     {"seconds", seconds}});
   }
   TimedRun& dropped(const char* experiment, int point, int round, const char* why) {
-    return event(
-        "dropped",
-        {{"experiment", experiment}, {"point", {{"n", point}}}, {"round", round}, {"why", why}});
+    return event("dropped", {{"suite", "toy"},
+                             {"experiment", experiment},
+                             {"point", {{"n", point}}},
+                             {"round", round},
+                             {"why", why}});
   }
   TimedRun& ends(bool interrupted = false) {
     return event("finished", {{"interrupted", interrupted}});
   }
 
- private:
   TimedRun& event(const char* name, model::Json details) {
     record::EventRecord one;
     one.run_id = set.runs.back().run_id;
@@ -49,6 +51,12 @@ class TimedRun : public Records {
     return *this;
   }
 };
+
+TimedRun whole_run() {
+  TimedRun run;
+  run.finished("sum", 1, 0, 2).finished("fit", 1, 0, 1).ends();
+  return run;
+}
 
 TEST_CASE("the first rounds of all points are summed") {
   TimedRun run;
@@ -90,12 +98,42 @@ TEST_CASE("runs that ended early, of other modes or of other experiments say not
   CHECK(verdict_of(run, kTenSeconds).outcome == Outcome::not_run);
   TimedRun quick("r2", "quick");
   quick.finished("sum", 1, 0, 2).finished("fit", 1, 0, 1).ends();
-  CHECK(verdict_of(quick, kTenSeconds).reason == "no run of mode full with all these experiments");
+  CHECK(verdict_of(quick, kTenSeconds).reason ==
+        "no run of mode full with all these experiments, without filters and shards");
   TimedRun part;
   part.set.runs.back().experiments.erase(1);
   part.finished("sum", 1, 0, 2).ends();
   CHECK(verdict_of(part, kTenSeconds).reason ==
         "not in these runs: unknown experiment 'fit'; known: sum");
+}
+
+TEST_CASE("runs with filters or in shards are no whole runs") {
+  REQUIRE(verdict_of(whole_run(), kTenSeconds).outcome == Outcome::reproduced);
+  for (const char* word : {"--only", "--skip=naive", "--where", "--tier"}) {
+    TimedRun run = whole_run();
+    run.set.runs.back().argv = {"ashlar", "run", "toy", word, "x"};
+    CHECK(verdict_of(run, kTenSeconds).outcome == Outcome::not_run);
+  }
+  TimedRun shard = whole_run();
+  shard.event("plan", {{"settings", {{"shard", {{"index", 1}, {"count", 4}}}}}});
+  CHECK(verdict_of(shard, kTenSeconds).outcome == Outcome::not_run);
+  TimedRun alone = whole_run();
+  alone.event("plan", {{"settings", {{"shard", nullptr}}}});
+  CHECK(verdict_of(alone, kTenSeconds).outcome == Outcome::reproduced);
+}
+
+TEST_CASE("points of another suite are not counted, and a run that goes on has not ended") {
+  TimedRun run = whole_run();
+  run.event("point-finished", {{"suite", "other"},
+                               {"experiment", "sum"},
+                               {"point", {{"n", 9}}},
+                               {"round", 0},
+                               {"seconds", 100}});
+  CHECK(verdict_of(run, kTenSeconds).outcome == Outcome::reproduced);
+  run.event("resumed", {});
+  CHECK(verdict_of(run, kTenSeconds).reason == "the run did not end");
+  run.ends();
+  CHECK(verdict_of(run, kTenSeconds).outcome == Outcome::reproduced);
 }
 
 TEST_CASE("every run of the mode is a cell") {

@@ -130,7 +130,8 @@ class Judge {
     const Declaration* declaration = declared == catalog_.end() ? nullptr : &declared->second;
     verdict.unit = unit_of(check, declaration);
     if (check.form == Form::duration) {
-      const std::vector<Cell> cells = detail::duration_cells(check, runs, verdict.reason);
+      const std::vector<Cell> cells =
+          detail::duration_cells(check, runs, file_.suite, verdict.reason);
       if (!cells.empty()) detail::decide(cells, check, verdict);
       return;
     }
