@@ -139,22 +139,25 @@ void add_points(const Experiment& experiment, const Choice& choice, Mode mode,
   points.insert(points.end(), added.begin(), added.end());
 }
 
-/// Of the first experiment that --only names though it has no points: what it is about says what it
-/// waits for.
+/// What --only names and the mode does not have: why, where nothing else was named.
 std::string pointless_text(const std::vector<const Suite*>& suites, const Choice& choice,
                            Mode mode) {
+  const auto named = [&](const std::string& key) {
+    return std::any_of(choice.only.begin(), choice.only.end(),
+                       [&](const std::regex& one) { return std::regex_search(key, one); });
+  };
+  const std::string elsewhere = "'ashlar list cases' shows what there is";
+  std::string text = elsewhere;
   for (const Suite* suite : suites) {
     for (const auto& experiment : suite->experiments()) {
-      const std::string key = fmt::format("{}/{}/", experiment->suite, experiment->name);
-      const bool named =
-          std::any_of(choice.only.begin(), choice.only.end(),
-                      [&](const std::regex& one) { return std::regex_search(key, one); });
-      if (!named || !experiment->points(mode).empty()) continue;
-      return fmt::format("'{}' has no points in mode {}: {}", experiment->name,
+      if (!named(fmt::format("{}/{}/", experiment->suite, experiment->name))) continue;
+      if (!experiment->points(mode).empty()) return elsewhere;
+      if (text != elsewhere) continue;
+      text = fmt::format("'{}' has no points in mode {}: {}", experiment->name,
                          model::name_of(mode), experiment->about);
     }
   }
-  return "'ashlar list cases' shows what there is";
+  return text;
 }
 
 }  // namespace

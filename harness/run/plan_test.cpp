@@ -89,6 +89,9 @@ TEST_CASE("an experiment without points says what it waits for") {
       Catch::Contains("'waiting' has no points in mode quick: on a file: set TOY_FILE"));
   CHECK_THROWS_WITH(planned("toy/waiting/"), Catch::Contains("TOY_FILE"));
   CHECK_THROWS_WITH(planned("nobody"), Catch::Contains("'ashlar list cases' shows what there is"));
+  // Something else was named as well, and a filter took it.
+  CHECK_THROWS_WITH(make_plan(registry, {.only = {"toy/"}, .skip = {"."}}, Mode::quick, 1),
+                    Catch::Contains("'ashlar list cases' shows what there is"));
 }
 
 TEST_CASE(
