@@ -7,6 +7,7 @@
 #include "impls/bcd/cuda_batch.hpp"
 #include "impls/bcd/optimized.hpp"
 #include "impls/core/parallel.hpp"
+#include "suites/bcd/rules.hpp"
 
 namespace ashlar::bcd::suite {
 
@@ -26,7 +27,7 @@ class Iterations final : public IterationMethod {
   bool in_place() const override { return true; }
   /// Cyclic and random rules go on where they stood, so that they start anew, too.
   void reset(const IterationProblem& problem, Iterate&) override {
-    if (problem.rule.selection == Selection::cyclic) {
+    if (draws(problem.rule) || problem.rule.selection == Selection::cyclic) {
       parts_.selection = make_selection(problem.rule, *parts_.blocks, *parts_.objective);
     }
     const std::vector<double> zero(static_cast<std::size_t>(parts_.objective->size()));
