@@ -83,7 +83,8 @@ std::optional<std::string> batch_rule_unsupported(const Problem& problem, const 
         "squares only",
         name_of(rule.selection));
   }
-  if (scores_of(problem) > std::numeric_limits<Index>::max()) {
+  // Loops over them step by the threads of a grid.
+  if (scores_of(problem) > std::numeric_limits<Index>::max() / 2) {
     return fmt::format("{} rows x {} classes are too many for a batch on a GPU",
                        problem.features->rows, problem.classes);
   }

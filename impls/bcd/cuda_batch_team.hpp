@@ -1,14 +1,15 @@
 #pragma once
 // Phases between barriers, for the team of threads that works on one run. Internal.
 //
-// A Team is a machine: on a GPU a thread block, a cluster or a grid (cuda_batch_kernels.cu), in
+// A Team is a machine: on a GPU a thread block, a cluster or a grid (cuda_batch_kernel.cuh), in
 // tests loops on a CPU (test_batch_team.hpp). It has
 //   each(f)         f(worker) by every worker, then a barrier of the team
 //   each_block(f)   the same with a barrier of each block: f shares with its own block alone
 //   first_block(f)  f(team of the first block alone), then a barrier of the team
 //   read(pointer)   a number by which all go on: it must not be written in the phase after
 //   blocks(), turn() (0 and 1 in turn), local() (memory of the caller's block)
-// What one worker writes in a phase no other worker may read or write in it.
+// What one worker writes in a phase no other worker may read or write in it, but by add_count() and
+// take_number(), of which the sum alone is used.
 #include <cmath>
 #include <cstdint>
 

@@ -62,7 +62,7 @@ Problem make_d(std::uint32_t seed = 1, Mersenne* rest = nullptr);
 Problem make_e_prime(std::uint32_t seed = 1);
 /// The same with `per_class` points each, at least 10, a twentieth of all labelled, and one more
 /// where a component of the graph has none of these: for up to millions of points, 19 of 20
-/// unknown.
+/// unknown. Throws std::invalid_argument for fewer.
 Problem make_moons(std::uint32_t seed, Index per_class);
 
 }  // namespace ashlar::bcd

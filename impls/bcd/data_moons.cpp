@@ -1,5 +1,7 @@
 #include <cmath>
 #include <numbers>
+#include <stdexcept>
+#include <string>
 
 #include "impls/bcd/data.hpp"
 #include "impls/bcd/mersenne.hpp"
@@ -41,6 +43,10 @@ Problem make_e_prime(std::uint32_t seed) {
 }
 
 Problem make_moons(std::uint32_t seed, Index per_class) {
+  if (per_class < 10) {
+    throw std::invalid_argument("two moons: " + std::to_string(per_class) +
+                                " points per class; at least 10");
+  }
   Mersenne random(seed);
   const Moons moons = draw_moons(per_class, random);
   return make_label_propagation(

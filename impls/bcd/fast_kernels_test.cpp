@@ -84,6 +84,22 @@ TEST_CASE("columns in slices times a vector, with lanes to spare and columns of 
   }
 }
 
+TEST_CASE("what is infinite in one row reaches only the columns that have it") {
+  Draws draws(5);
+  const auto a = random_features(90, 64, 0.4, draws);
+  const auto sliced = slice_columns(*a);
+  REQUIRE(sliced);
+  KernelVector v = draws.vector(90);
+  v[0] = std::numeric_limits<double>::infinity();
+  on_each_kernel_target([&](const FastKernels& kernels) {
+    KernelVector out(64);
+    kernels.sliced_dots(*sliced, 0, sliced->slices(), v.data(), 0, out.data());
+    for (Index j = 0; j < 64; ++j) {
+      CHECK(std::isfinite(out[j]) == (a->by_column.indices_of(j).front() != 0));
+    }
+  });
+}
+
 TEST_CASE("columns of very different lengths, or with many rows, are left as they are") {
   FeatureMatrix a;
   a.rows = 200;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "impls/core/parallel.hpp"
 #include "impls/core/range.hpp"

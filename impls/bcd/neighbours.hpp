@@ -15,7 +15,7 @@ namespace ashlar::bcd {
 /// distance; of equally far points the one with the lower index is nearer. Coordinate c of point i
 /// is at i * dimensions + c. In more than 8 dimensions all pairs are looked at: for some thousand
 /// points. Every edge has `weight`. Throws std::invalid_argument for sizes that do not fit, fewer
-/// points than neighbours + 1, and NaN.
+/// points than neighbours + 1, NaN and infinity.
 SparseLines nearest_neighbours(std::span<const double> points, Index dimensions, Index neighbours,
                                double weight = 1);
 

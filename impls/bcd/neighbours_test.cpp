@@ -223,6 +223,7 @@ TEST_CASE("every component is labelled in one draw", "[neighbours]") {
 
 TEST_CASE("moons of E's size are E, and large ones have the same degrees", "[neighbours]") {
   const Problem e = make_e_prime(1);
+  CHECK_THROWS_WITH(make_moons(1, 9), Catch::Contains("9 points per class"));
   const Problem same = make_moons(1, 1000);
   CHECK(same.linear == e.linear);
   CHECK(same.matrix->diagonal == e.matrix->diagonal);

@@ -53,6 +53,10 @@ std::optional<SlicedColumns> slice_columns(const FeatureMatrix& a) {
       sliced.values[at] = lines.values[e];
       sliced.rows[at] = static_cast<std::uint16_t>(lines.indices[e]);
     }
+    // A row that the column has: where v is infinite in another, 0 times it would be NaN here.
+    if (lines.indices_of(column).empty()) continue;
+    const auto last = static_cast<std::uint16_t>(lines.indices_of(column).back());
+    for (; at < sliced.starts[place / kSide + 1]; at += kSide) sliced.rows[at] = last;
   }
   return sliced;
 }

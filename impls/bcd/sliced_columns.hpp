@@ -11,7 +11,7 @@
 namespace ashlar::bcd {
 
 /// Entry e of the column in lane l of slice s is at starts[s] + e * kSide + l. Shorter columns of a
-/// slice end in entries of value 0 in row 0.
+/// slice end in entries of value 0 in their last row.
 struct SlicedColumns {
   static constexpr Index kSide = 8;
 

@@ -61,7 +61,8 @@ template <class... Parameters>
 void launch_cooperative(const char* kernel_name, void (*kernel)(Parameters...),
                         const CooperativeGrid& grid, void* stream,
                         const std::type_identity_t<Parameters>&... arguments) {
-  void* parameters[] = {const_cast<void*>(static_cast<const void*>(&arguments))...};
+  void* parameters[sizeof...(Parameters) + 1] = {
+      const_cast<void*>(static_cast<const void*>(&arguments))...};
   const cudaError_t result =
       cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel), dim3(grid.blocks),
                                   dim3(static_cast<unsigned>(grid.threads)), parameters,
