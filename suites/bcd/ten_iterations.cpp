@@ -16,6 +16,13 @@ namespace {
 using model::Stream;
 using model::Support;
 
+/// From where the parts stand.
+void iterate_into(Parts& parts, std::int64_t iterations, Iterate& answer) {
+  iterate(parts, iterations);
+  const auto x = parts.objective->x();
+  std::copy(x.begin(), x.end(), answer.x.begin());
+}
+
 class Iterations final : public IterationMethod {
  public:
   Iterations(MakeParts make, WhyNot why_not) : make_(make), why_not_(why_not) {}
@@ -34,9 +41,7 @@ class Iterations final : public IterationMethod {
     parts_.objective->set_x(zero);
   }
   void execute(const IterationProblem&, Iterate& answer, Stream) override {
-    iterate(parts_, kIterations);
-    const auto x = parts_.objective->x();
-    std::copy(x.begin(), x.end(), answer.x.begin());
+    iterate_into(parts_, kIterations, answer);
   }
 
  private:
@@ -94,9 +99,7 @@ model::Tolerances iterate_tolerance(const model::Point&) { return {{"x", {.relat
 
 void stops_early(const IterationProblem& problem, Iterate& answer) {
   Parts parts = reference_parts(problem);
-  iterate(parts, kIterations - 1);
-  const auto x = parts.objective->x();
-  std::copy(x.begin(), x.end(), answer.x.begin());
+  iterate_into(parts, kIterations - 1, answer);
 }
 
 void another_selection(const IterationProblem& problem, Iterate& answer) {
@@ -104,9 +107,7 @@ void another_selection(const IterationProblem& problem, Iterate& answer) {
   other.rule.selection =
       problem.rule.selection == Selection::cyclic ? Selection::gs : Selection::cyclic;
   Parts parts = reference_parts(other);
-  iterate(parts, kIterations);
-  const auto x = parts.objective->x();
-  std::copy(x.begin(), x.end(), answer.x.begin());
+  iterate_into(parts, kIterations, answer);
 }
 
 }  // namespace ashlar::bcd::suite
